@@ -1,0 +1,1 @@
+//! Options: schema, live store, overrides, snapshot, persistence.

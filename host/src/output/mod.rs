@@ -1,0 +1,1 @@
+//! Output: what a finished picture becomes on disk.
