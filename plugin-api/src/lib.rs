@@ -1,1 +1,82 @@
-//! (to be written)
+//! Write plugins for Atelier, a native host for image-generation plugins.
+//!
+//! A plugin is a Rust type with hooks. This one is complete: it darkens every picture by the share
+//! that an option says, and reads that option from the run's snapshot, so that the same run gives
+//! the same picture whatever happens to the option meanwhile.
+//!
+//! ```
+//! use atelier_plugin_api::prelude::*;
+//!
+//! /// Darkens every finished picture.
+//! pub struct Dim {
+//!     keep: f64,
+//! }
+//!
+//! #[plugin(id = "dim", name = "Dim")]
+//! impl Run for Dim {
+//!     fn options() -> Vec<OptionSpec> {
+//!         vec![OptionSpec::float("dim_keep", 0.5).range(0.0, 1.0).label("Light to keep")]
+//!     }
+//!
+//!     fn start(cx: &RunStart<'_>) -> Result<Self, PluginError> {
+//!         Ok(Self { keep: cx.snapshot().get("dim_keep")? })
+//!     }
+//!
+//!     fn postprocess_image(&mut self, cx: &mut ImageCx<'_>) -> HookResult {
+//!         for byte in cx.image_mut().data {
+//!             *byte = (f64::from(*byte) * self.keep) as u8;
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//! # fn main() {}
+//! ```
+//!
+//! Build it as a `cdylib` with this crate as its one dependency, put the library into the host's
+//! `extensions` folder, and its hooks are called. A plugin that keeps reading live options, as every
+//! extension of A1111's web UI does, says `cx.live()` where this one says `cx.snapshot()`.
+//!
+//! The names and the order of hooks are those of A1111 v1.10.1; [`Run`] lists them.
+
+#![deny(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod adapter;
+mod args;
+pub mod cx;
+mod error;
+mod forward;
+mod hooks;
+mod options;
+mod spec;
+mod views;
+
+pub use args::Args;
+pub use atelier_plugin_abi::Level;
+pub use atelier_plugin_macros::{plugin, plugin_run};
+pub use error::{HookResult, OptionError, PluginError};
+pub use hooks::{Plugin, Run};
+pub use options::{FromOption, IntoOption, Live, RunOptions, Snapshot};
+pub use spec::{ArgSpec, OptionSpec};
+pub use views::{Conditioning, ConditioningMut, Image, ImageMut, OwnedTensor, Tensor, TensorMut};
+
+/// Everything a plugin usually needs.
+pub mod prelude {
+    pub use crate::{
+        ArgSpec, HookResult, Live, OptionSpec, Plugin, PluginError, Run, RunOptions, Snapshot,
+        cx::*, plugin, plugin_run,
+    };
+}
+
+/// What the attributes expand to; not for people.
+#[doc(hidden)]
+pub mod expanded {
+    pub use atelier_plugin_abi::{
+        abi_stable, manifest, plugin::Exports, tables::PluginModuleRef, version::ABI_VERSION_TEXT,
+    };
+
+    pub use crate::{
+        adapter::{Adapter, DeclaredHooks, ManifestText, Standalone},
+        hooks::{Plugin, Run},
+    };
+}

@@ -1,0 +1,152 @@
+//! Single pictures: finished, saved, in a grid.
+
+use super::{context, getters, setters};
+
+/// A list of pictures, to look at and to change in place.
+macro_rules! picture_list {
+    () => {
+        /// Number of pictures.
+        #[must_use]
+        pub fn len(&self) -> usize {
+            let count = crate::cx::element::<i64>(
+                self.cx,
+                atelier_plugin_abi::Field::Seeds,
+                atelier_plugin_abi::codes::COUNT,
+            );
+            usize::try_from(count).unwrap_or(0)
+        }
+
+        /// Whether there is no picture.
+        #[must_use]
+        pub fn is_empty(&self) -> bool {
+            self.len() == 0
+        }
+
+        /// A picture, or `None` behind the last one.
+        #[must_use]
+        pub fn image(&self, index: usize) -> Option<crate::Image<'_>> {
+            let view = self.buffers.view(atelier_plugin_abi::Buffer::Image, index as u64);
+            view.ok().map(Into::into)
+        }
+
+        /// A picture to change, or `None` behind the last one. Put back if the hook fails.
+        #[must_use]
+        pub fn image_mut(&mut self, index: usize) -> Option<crate::ImageMut<'_>> {
+            let view = self.buffers.view_mut(atelier_plugin_abi::Buffer::Image, index as u64);
+            view.ok().map(Into::into)
+        }
+    };
+}
+pub(crate) use picture_list;
+
+macro_rules! picture {
+    () => {
+        /// Picture within the run, from 0.
+        #[must_use]
+        pub fn index(&self) -> u32 {
+            self.cx.frame().image
+        }
+
+        /// The picture.
+        #[must_use]
+        pub fn image(&self) -> crate::Image<'_> {
+            crate::cx::lent(self.buffers.view(atelier_plugin_abi::Buffer::Image, 0)).into()
+        }
+    };
+}
+
+macro_rules! picture_mut {
+    () => {
+        /// The picture, to change. Put back if the hook fails.
+        #[must_use]
+        pub fn image_mut(&mut self) -> crate::ImageMut<'_> {
+            crate::cx::lent(self.buffers.view_mut(atelier_plugin_abi::Buffer::Image, 0)).into()
+        }
+
+        /// Replaces the picture by a black one of another size.
+        ///
+        /// # Errors
+        /// A size of 0, or more than the host allows.
+        pub fn replace(&mut self, width: u32, height: u32) -> Result<(), crate::PluginError> {
+            Ok(self.buffers.resize(
+                atelier_plugin_abi::Buffer::Image,
+                atelier_plugin_abi::codes::ListOp::Replace,
+                0,
+                (u64::from(width), u64::from(height)),
+            )?)
+        }
+    };
+}
+
+context! {
+    /// One finished picture.
+    ImageCx: prepared args infotext params services
+}
+
+impl ImageCx<'_> {
+    picture!();
+    picture_mut!();
+}
+
+context! {
+    /// A picture that is about to be written: single ones and the grid.
+    SaveCx: prepared args
+}
+
+impl SaveCx<'_> {
+    picture!();
+    picture_mut!();
+
+    getters! {
+        /// File name without folder and ending.
+        file_name: String = FileName;
+        /// The infotext that goes into the file.
+        infotext: String = Infotext;
+    }
+
+    setters! {
+        /// Sets the file name, without folder and ending.
+        set_file_name: &str = FileName, Text;
+        /// Sets the infotext that goes into the file.
+        set_infotext: &str = Infotext, Text;
+    }
+}
+
+context! {
+    /// A picture that was written.
+    SavedCx: prepared args
+}
+
+impl SavedCx<'_> {
+    picture!();
+
+    getters! {
+        /// Where it was written.
+        path: String = Path;
+        /// The infotext in the file.
+        infotext: String = Infotext;
+    }
+}
+
+context! {
+    /// A grid that is about to be composed.
+    GridCx: prepared args
+}
+
+impl GridCx<'_> {
+    picture_list!();
+
+    getters! {
+        /// Columns.
+        columns: u32 = Columns;
+        /// Rows.
+        rows: u32 = Rows;
+    }
+
+    setters! {
+        /// Sets the number of columns.
+        set_columns: u32 = Columns, Int;
+        /// Sets the number of rows.
+        set_rows: u32 = Rows, Int;
+    }
+}

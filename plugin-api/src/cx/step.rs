@@ -1,0 +1,175 @@
+//! Inside sampling: around every call of the model, and after every step.
+
+use super::{context, tensors};
+
+macro_rules! step {
+    () => {
+        /// The sampler's step, from 0.
+        #[must_use]
+        pub fn step(&self) -> u32 {
+            self.cx.frame().step
+        }
+
+        /// Steps in all.
+        #[must_use]
+        pub fn total_steps(&self) -> u32 {
+            self.cx.frame().total_steps
+        }
+
+        /// Call of the model within the step, from 0; some samplers need two.
+        #[must_use]
+        pub fn model_call(&self) -> u32 {
+            self.cx.frame().model_call
+        }
+
+        /// Noise level of this call.
+        #[must_use]
+        pub fn sigma(&self) -> f64 {
+            self.cx.frame().sigma
+        }
+    };
+}
+
+macro_rules! replaceable {
+    () => {
+        /// Replaces the prompts' conditioning by zeros of another number of tokens, to be filled
+        /// through `cond_mut`.
+        ///
+        /// # Errors
+        /// Zero tokens, or more than the host allows.
+        pub fn replace_cond(&mut self, tokens: usize) -> Result<(), crate::PluginError> {
+            let (buffer, op) = (
+                atelier_plugin_abi::Buffer::Cond,
+                atelier_plugin_abi::codes::ListOp::Replace,
+            );
+            Ok(self.buffers.resize(buffer, op, 0, (tokens as u64, 0))?)
+        }
+
+        /// Replaces the negative prompts' conditioning by zeros of another number of tokens, to be
+        /// filled through `uncond_mut`.
+        ///
+        /// # Errors
+        /// Zero tokens, or more than the host allows.
+        pub fn replace_uncond(&mut self, tokens: usize) -> Result<(), crate::PluginError> {
+            let (buffer, op) = (
+                atelier_plugin_abi::Buffer::Uncond,
+                atelier_plugin_abi::codes::ListOp::Replace,
+            );
+            Ok(self.buffers.resize(buffer, op, 0, (tokens as u64, 0))?)
+        }
+    };
+}
+pub(crate) use replaceable;
+
+context! {
+    /// The model is about to be called. Changes count for this call only: the sampler's own latents
+    /// are changed in `after_step`.
+    DenoiserCx: prepared services
+}
+
+impl DenoiserCx<'_> {
+    step!();
+
+    tensors! {
+        /// What the model will see.
+        x, x_mut: Tensor, TensorMut = Latents;
+        /// Conditioning of the prompts.
+        cond, cond_mut: Conditioning, ConditioningMut = Cond;
+        /// Conditioning of the negative prompts.
+        uncond, uncond_mut: Conditioning, ConditioningMut = Uncond;
+    }
+
+    replaceable!();
+
+    /// Sets the noise level that the model is told.
+    ///
+    /// # Errors
+    /// A level that is not finite or not above 0.
+    pub fn set_sigma(&mut self, sigma: f64) -> Result<(), crate::PluginError> {
+        let value = atelier_plugin_abi::ValueRef::Float(sigma);
+        super::set(self.cx, atelier_plugin_abi::Field::Sigma, 0, value)
+    }
+}
+
+context! {
+    /// The model has answered, with the prompt and without.
+    DenoisedCx: prepared services
+}
+
+impl DenoisedCx<'_> {
+    step!();
+
+    tensors! {
+        /// The finished picture as the model guesses it with the prompt.
+        cond, cond_mut: Tensor, TensorMut = DenoisedCond;
+        /// The finished picture as the model guesses it with the negative prompt.
+        uncond, uncond_mut: Tensor, TensorMut = DenoisedUncond;
+    }
+}
+
+context! {
+    /// The two guesses are combined. `combined` holds `uncond + cfg_scale × (cond − uncond)`, or
+    /// what the plugin before left there; write another combination into it.
+    CombineCx: prepared
+}
+
+impl CombineCx<'_> {
+    step!();
+
+    /// Guidance scale.
+    #[must_use]
+    pub fn cfg_scale(&self) -> f64 {
+        self.cx.frame().cfg_scale
+    }
+
+    /// The sampler's latents.
+    #[must_use]
+    pub fn x(&self) -> crate::Tensor<'_> {
+        super::lent(self.buffers.view(atelier_plugin_abi::Buffer::Latents, 0)).into()
+    }
+
+    /// The guess with the prompt.
+    #[must_use]
+    pub fn cond(&self) -> crate::Tensor<'_> {
+        super::lent(self.buffers.view(atelier_plugin_abi::Buffer::DenoisedCond, 0)).into()
+    }
+
+    /// The guess with the negative prompt.
+    #[must_use]
+    pub fn uncond(&self) -> crate::Tensor<'_> {
+        super::lent(self.buffers.view(atelier_plugin_abi::Buffer::DenoisedUncond, 0)).into()
+    }
+
+    tensors! {
+        /// The combination.
+        combined, combined_mut: Tensor, TensorMut = Denoised;
+    }
+}
+
+context! {
+    /// The combined guess, on its way to the sampler.
+    AfterCfgCx: prepared services
+}
+
+impl AfterCfgCx<'_> {
+    step!();
+
+    tensors! {
+        /// The combined guess.
+        denoised, denoised_mut: Tensor, TensorMut = Denoised;
+    }
+}
+
+context! {
+    /// The sampler has made its step.
+    AfterStepCx: prepared services
+}
+
+impl AfterStepCx<'_> {
+    step!();
+
+    tensors! {
+        /// The sampler's new latents.
+        x, x_mut: Tensor, TensorMut = Latents;
+    }
+}
