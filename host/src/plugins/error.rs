@@ -1,0 +1,123 @@
+//! Why a plugin is not loaded. Each is a sentence a user can act on.
+
+use std::{io, path::PathBuf};
+
+use atelier_plugin_abi::{host::CallFailure, version::AbiVersion};
+
+use super::id::PluginId;
+use crate::options::SchemaError;
+
+/// Why a plugin is not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("{} cannot be read ({source}); check that it is there and readable", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The private copy cannot be made.
+    #[error("the plugin cannot be copied to {} ({source}); check free space and rights there", path.display())]
+    Cache {
+        /// Where the copy would go.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No dynamic library.
+    #[error("this is no dynamic library ({reason}); give the file that cargo built as a cdylib")]
+    NotALibrary {
+        /// What the reader found instead.
+        reason: String,
+    },
+    /// A library for another kind of machine.
+    #[error("built for {found}, this machine is {wanted}; build the plugin for this machine")]
+    Machine {
+        /// What the file is for.
+        found: String,
+        /// What this host runs on.
+        wanted: &'static str,
+    },
+    /// The file ends too early.
+    #[error("cut off: {need} bytes are needed, {have} are there; copy or build the file again")]
+    Truncated {
+        /// Bytes that the headers speak of.
+        need: u64,
+        /// Bytes of the file.
+        have: u64,
+    },
+    /// A library without a manifest.
+    #[error("a library, but no Atelier plugin: it has no manifest; build it with #[plugin]")]
+    NoManifest,
+    /// A manifest that cannot be read.
+    #[error("its manifest cannot be read ({reason}); build it with a released atelier-plugin-api")]
+    BadManifest {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another major version of the ABI.
+    #[error("built for plugin ABI {plugin}, this host runs {host}; build it with an atelier-plugin-api for ABI {}", host.major)]
+    Version {
+        /// The plugin's.
+        plugin: AbiVersion,
+        /// The host's.
+        host: AbiVersion,
+    },
+    /// A plugin whose panics end the process.
+    #[error("built with panic = \"abort\": a panic in it would end the host; build it with panic = \"unwind\"")]
+    PanicAbort,
+    /// The system's loader refuses.
+    #[error("the system cannot load it: {reason}")]
+    Open {
+        /// The loader's words.
+        reason: String,
+    },
+    /// No root module.
+    #[error("it has a manifest but does not export a plugin; build it with #[plugin]")]
+    NoModule,
+    /// Another version of abi_stable.
+    #[error("built with abi_stable {plugin}, this host needs {host}; build it with the atelier-plugin-api that this host names")]
+    AbiStable {
+        /// The plugin's.
+        plugin: String,
+        /// The host's.
+        host: String,
+    },
+    /// Types of the boundary that differ.
+    #[error("its view of the boundary differs from the host's: {difference}; build it with an unchanged atelier-plugin-api")]
+    Layout {
+        /// Path and kind of the first difference.
+        difference: String,
+        /// The whole report.
+        report: String,
+    },
+    /// A manifest that the code contradicts.
+    #[error("its code tells another manifest than its file: {difference}; build it again, and do not edit the library")]
+    ManifestDiffers {
+        /// Which field.
+        difference: String,
+    },
+    /// Declared options or arguments that cannot be read.
+    #[error("what it declares cannot be read: {reason}")]
+    Declaration {
+        /// What is wrong.
+        reason: String,
+    },
+    /// Declared options that the host does not take.
+    #[error("its options are refused: {0}")]
+    Options(#[from] SchemaError),
+    /// The plugin itself failed while it was made.
+    #[error("it failed while it was made: {0}")]
+    Create(CallFailure),
+    /// A second plugin with the same id.
+    #[error("another plugin with id “{id}” is loaded already, from {}; remove one of them", other.display())]
+    DuplicateId {
+        /// The id.
+        id: PluginId,
+        /// The one that is loaded.
+        other: PathBuf,
+    },
+}
