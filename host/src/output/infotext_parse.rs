@@ -108,7 +108,7 @@ fn unquote(text: &str) -> String {
 /// `512x768` as its two numbers, still as text.
 fn as_size(value: &str) -> Option<(&str, &str)> {
     let (width, height) = value.split_once('x')?;
-    let number = |text: &str| !text.is_empty() && text.chars().all(char::is_numeric);
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     (number(width) && number(height)).then_some((width, height))
 }
 

@@ -16,16 +16,20 @@ pub(crate) fn float(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "inf" } else { "-inf" }.into();
     }
-    let scientific = format!("{value:e}");
+    let shortest = format!("{value:e}");
+    let digits = shortest.bytes().take_while(|byte| *byte != b'e').filter(u8::is_ascii_digit);
+    // Two shortest forms may be equally near: Python takes the even one, as exact rounding does.
+    let exact = format!("{value:.*e}", digits.count().saturating_sub(1));
+    let scientific = if exact.parse() == Ok(value) { exact } else { shortest };
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if value != 0.0 && !(-4..16).contains(&exponent) {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs());
     }
-    // Debug keeps ".0" on whole numbers; Display would drop it.
-    let plain = format!("{value}");
-    if plain.contains('.') { plain } else { format!("{plain}.0") }
+    let decimals = mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len() as i32);
+    let decimals = (decimals - exponent).max(1);
+    format!("{value:.*}", decimals as usize)
 }
 
 /// A value as Python's `str()`.
@@ -111,6 +115,8 @@ mod tests {
         for (value, text) in [
             (7.0, "7.0"),
             (7.5, "7.5"),
+            (81_129_091_243_602.0 + 0.125, "81129091243602.12"),
+            (120.0, "120.0"),
             (0.75, "0.75"),
             (0.0, "0.0"),
             (-0.0, "-0.0"),
