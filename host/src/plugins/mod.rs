@@ -1,0 +1,27 @@
+//! Plugins: found, looked at, loaded, ordered, called.
+//!
+//! Read in the order of a plugin's life: [`discover`] finds libraries, [`cache`] makes the private
+//! copy, [`preflight`] and [`manifest`] look at it without running any of it, [`library`] opens it,
+//! [`declaration`] reads what it adds, [`registry`] keeps it, [`order`] says when it is called, and
+//! [`handle`] is how.
+
+pub mod cache;
+pub mod declaration;
+pub mod discover;
+mod error;
+pub mod handle;
+mod id;
+pub mod library;
+pub mod loopback;
+pub mod manifest;
+pub mod order;
+pub mod preflight;
+pub mod registry;
+
+pub use declaration::{ArgSpec, Declaration, GivenArgs};
+pub use error::LoadError;
+pub use handle::{PluginHandle, RunHandle};
+pub use id::{BadId, PluginId};
+pub use manifest::Manifest;
+pub use order::Order;
+pub use registry::{Entry, Loader, Plugin, PluginSet, PluginState};

@@ -1,0 +1,424 @@
+//! The plugins that are there, with their states and the reasons for them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use atelier_plugin_abi::{
+    Field, Hook, Level, Value, ValueRef,
+    codes::{ListOp, OptionSource, OptionTarget, Status},
+    frame::Frame,
+    host::{
+        BufferView, HookHost, HostLog, Module, Refusal, ServiceReply, ServiceRequest, leak_host,
+    },
+};
+
+use super::{
+    Declaration, LoadError, Manifest, Order, PluginHandle, PluginId, cache, library,
+    loopback::Loopback, preflight::preflight,
+};
+use crate::{
+    options::{OptionSet, Owner},
+    state::LiveOptions,
+};
+
+/// A loaded plugin.
+#[derive(Debug)]
+pub struct Plugin {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// What it declares.
+    pub declaration: Declaration,
+    /// The file it was loaded from.
+    pub path: PathBuf,
+    /// BLAKE3 of the file, as hex.
+    pub hash: String,
+    /// How it is called.
+    pub handle: Arc<dyn PluginHandle>,
+}
+
+/// The loaded plugins that are called, in their order. Immutable: a change is another set.
+#[derive(Clone, Debug, Default)]
+pub struct PluginSet {
+    plugins: BTreeMap<PluginId, Arc<Plugin>>,
+    order: Order,
+}
+
+impl PluginSet {
+    /// A plugin that is called.
+    pub fn get(&self, id: &PluginId) -> Option<&Arc<Plugin>> {
+        self.plugins.get(id)
+    }
+
+    /// All plugins that are called, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.plugins.values()
+    }
+
+    /// The order of hooks.
+    pub fn order(&self) -> &Order {
+        &self.order
+    }
+
+    /// This set with a plugin more. The order follows the options' `prioritized_callbacks_…`.
+    fn with(&self, plugin: Arc<Plugin>, options: &OptionSet) -> Self {
+        let mut plugins = self.plugins.clone();
+        plugins.insert(plugin.manifest.id.clone(), plugin);
+        let manifests: Vec<&Manifest> = plugins.values().map(|plugin| &plugin.manifest).collect();
+        let order = Order::resolve(&manifests, &|hook| prioritized(options, hook));
+        Self { plugins, order }
+    }
+}
+
+fn prioritized(options: &OptionSet, hook: Hook) -> Vec<String> {
+    let value = options.by_key(&format!("prioritized_callbacks_{hook}"));
+    match value {
+        Some(crate::options::Value::Json(list)) => {
+            let texts = list.list().unwrap_or_default().iter();
+            texts.filter_map(|id| id.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What became of a library.
+#[derive(Debug)]
+pub enum PluginState {
+    /// It is called.
+    Active,
+    /// It is loaded but its wishes for an order contradict another's.
+    InCycle {
+        /// The ids, round to the first.
+        path: Arc<str>,
+    },
+    /// It is not loaded because the options say so.
+    Disabled {
+        /// The option that says so.
+        by: &'static str,
+    },
+    /// It could not be loaded.
+    Failed(LoadError),
+}
+
+impl PluginState {
+    /// One word for tables.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::InCycle { .. } => "cycle",
+            Self::Disabled { .. } => "disabled",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// The reason, where there is one.
+    pub fn reason(&self) -> Option<String> {
+        match self {
+            Self::Active => None,
+            Self::InCycle { path } => {
+                Some(format!("its order contradicts itself: {path}; disable one of them"))
+            }
+            Self::Disabled { by } => Some(format!("by the option {by}")),
+            Self::Failed(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// A library that was found, with what became of it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says of itself, where that could be read.
+    pub manifest: Option<Manifest>,
+    /// BLAKE3 of the file, where it could be read.
+    pub hash: Option<String>,
+    /// What became of it.
+    pub state: PluginState,
+}
+
+/// Loads plugins into a store.
+#[derive(Clone, Debug)]
+pub struct Loader {
+    /// Where the private copies go.
+    pub cache: PathBuf,
+    /// Whether plugins are put behind bytes ([`Loopback`]).
+    pub loopback: bool,
+}
+
+/// Forwards what plugins log outside of hooks. Which plugin it was stands in the target.
+struct PluginLog(PluginId);
+
+impl HostLog for PluginLog {
+    fn enabled(&self, level: Level, _: &str) -> bool {
+        log_enabled(level)
+    }
+
+    fn log(&self, level: Level, target: &str, message: &str) {
+        log(level, &self.0, None, target, message);
+    }
+}
+
+fn log_enabled(level: Level) -> bool {
+    const TARGET: &str = "atelier::plugin";
+    match level {
+        Level::Error => tracing::enabled!(target: TARGET, tracing::Level::ERROR),
+        Level::Warn => tracing::enabled!(target: TARGET, tracing::Level::WARN),
+        Level::Info => tracing::enabled!(target: TARGET, tracing::Level::INFO),
+        Level::Debug => tracing::enabled!(target: TARGET, tracing::Level::DEBUG),
+        _ => tracing::enabled!(target: TARGET, tracing::Level::TRACE),
+    }
+}
+
+/// Writes a plugin's log line into the host's log.
+pub fn log(level: Level, plugin: &PluginId, hook: Option<Hook>, target: &str, message: &str) {
+    const TARGET: &str = "atelier::plugin";
+    let hook = hook.map(Hook::name);
+    match level {
+        Level::Error => tracing::error!(target: TARGET, %plugin, hook, from = target, "{message}"),
+        Level::Warn => tracing::warn!(target: TARGET, %plugin, hook, from = target, "{message}"),
+        Level::Info => tracing::info!(target: TARGET, %plugin, hook, from = target, "{message}"),
+        Level::Debug => tracing::debug!(target: TARGET, %plugin, hook, from = target, "{message}"),
+        _ => tracing::trace!(target: TARGET, %plugin, hook, from = target, "{message}"),
+    }
+}
+
+impl Loader {
+    /// Looks at a library without running any of its code.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn inspect(&self, path: &Path) -> Result<(Manifest, cache::CachedLibrary), LoadError> {
+        let library = cache::copy(path, &self.cache)?;
+        preflight(&library.bytes)?;
+        let manifest = Manifest::of_library(&library.bytes)?;
+        Ok((manifest, library))
+    }
+
+    /// Loads all given libraries that the options allow. Returns what became of each.
+    pub fn load_all(&self, paths: &[PathBuf], store: &LiveOptions) -> Vec<Entry> {
+        let mut entries: Vec<Entry> =
+            paths.iter().map(|path| self.load_one(path, store)).collect();
+        // Cycles show when all are there.
+        let cycles = store.load().companion.order.cycles.clone();
+        for entry in &mut entries {
+            let id = entry.manifest.as_ref().map(|manifest| &manifest.id);
+            let path = id.and_then(|id| cycles.get(id)).cloned();
+            if let (PluginState::Active, Some(path)) = (&entry.state, path) {
+                entry.state = PluginState::InCycle { path };
+            }
+        }
+        entries
+    }
+
+    fn load_one(&self, path: &Path, store: &LiveOptions) -> Entry {
+        let mut entry = Entry {
+            path: path.to_owned(),
+            manifest: None,
+            hash: None,
+            state: PluginState::Active,
+        };
+        let (manifest, library) = match self.inspect(path) {
+            Ok(found) => found,
+            Err(error) => {
+                entry.state = PluginState::Failed(error);
+                return entry;
+            }
+        };
+        entry.manifest = Some(manifest.clone());
+        entry.hash = Some(library.hash.clone());
+        if let Some(by) = disabled(&store.load().options, &manifest.id) {
+            entry.state = PluginState::Disabled { by };
+            return entry;
+        }
+        if let Err(error) = self.load(manifest, &library, path, store) {
+            tracing::warn!(path = %path.display(), "plugin not loaded: {error}");
+            entry.state = PluginState::Failed(error);
+        }
+        entry
+    }
+
+    /// Loads one library that was looked at, and adds it and its options to the store in one step.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    fn load(
+        &self,
+        manifest: Manifest,
+        library: &cache::CachedLibrary,
+        path: &Path,
+        store: &LiveOptions,
+    ) -> Result<(), LoadError> {
+        manifest.check()?;
+        let taken = store.load().companion.get(&manifest.id).map(|other| other.path.clone());
+        if let Some(other) = taken {
+            return Err(LoadError::DuplicateId { id: manifest.id, other });
+        }
+        let module = library::open(&library.path)?;
+        self.add(module, manifest, library.hash.clone(), path.to_owned(), store)
+    }
+
+    /// Adds a plugin whose module somebody vouched for: one from a library, or one that is linked
+    /// into this program.
+    ///
+    /// # Errors
+    /// See [`LoadError`].
+    pub fn add(
+        &self,
+        module: Module,
+        manifest: Manifest,
+        hash: String,
+        path: PathBuf,
+        store: &LiveOptions,
+    ) -> Result<(), LoadError> {
+        let told = Manifest::parse(&module.manifest())?;
+        if told != manifest {
+            let difference = differing_field(&manifest, &told);
+            return Err(LoadError::ManifestDiffers { difference });
+        }
+        let declared = module
+            .describe()
+            .map_err(|failure| LoadError::Declaration { reason: failure.to_string() })?;
+        let declaration =
+            Declaration::parse(&declared, &manifest.name, manifest.id.as_str())?;
+        let id = manifest.id.clone();
+        // The options are declared before the plugin is made: it may read them while it is.
+        let owner = Owner::Plugin(id.to_string());
+        let registration = store.register(declaration.options.clone(), &owner)?;
+        for stale in registration.stale {
+            tracing::warn!(plugin = %id, "stored option not used: {stale}");
+        }
+        let keep = leak_host(PluginLog(id.clone()));
+        let mut host = Outside { store, plugin: &id };
+        let plugin = module
+            .create(keep, &Frame::new(Hook::Start), &mut host)
+            .map_err(LoadError::Create)?;
+        let mut handle: Arc<dyn PluginHandle> = Arc::new(plugin);
+        if self.loopback {
+            handle = Arc::new(Loopback::new(handle));
+        }
+        let plugin = Arc::new(Plugin { manifest, declaration, path, hash, handle });
+        let options = store.load().options.clone();
+        store.update_companion(|set| Arc::new(set.with(plugin, &options)));
+        for notice in &store.load().companion.order.notices {
+            tracing::info!("{notice}");
+        }
+        Ok(())
+    }
+}
+
+fn differing_field(file: &Manifest, code: &Manifest) -> String {
+    let (file, code) = (serde_json::to_value(file), serde_json::to_value(code));
+    let (Ok(serde_json::Value::Object(file)), Ok(code)) = (file, code) else {
+        return "it cannot be compared".to_owned();
+    };
+    let differs = file.iter().find(|(name, value)| code.get(name.as_str()) != Some(value));
+    differs.map_or_else(
+        || "unknown field".to_owned(),
+        |(name, value)| {
+            let other = code.get(name.as_str()).unwrap_or(&serde_json::Value::Null);
+            format!("{name} is {value} in the file and {other} in the code")
+        },
+    )
+}
+
+fn disabled(options: &OptionSet, id: &PluginId) -> Option<&'static str> {
+    use crate::options::Value;
+    let all = matches!(
+        options.by_key("disable_all_extensions"),
+        Some(Value::Text(which)) if matches!(&**which, "all" | "extra")
+    );
+    if all {
+        return Some("disable_all_extensions");
+    }
+    let listed: BTreeSet<&str> = match options.by_key("disabled_extensions") {
+        Some(Value::Json(list)) => {
+            list.list().unwrap_or_default().iter().filter_map(|id| id.as_str()).collect()
+        }
+        _ => BTreeSet::new(),
+    };
+    listed.contains(id.as_str()).then_some("disabled_extensions")
+}
+
+/// The host as a plugin meets it while it is made: options and log, nothing else.
+struct Outside<'a> {
+    store: &'a LiveOptions,
+    plugin: &'a PluginId,
+}
+
+fn no_run<T>() -> Result<T, Refusal> {
+    Err(Refusal::new(Status::NotHere, "there is no run here"))
+}
+
+impl HookHost for Outside<'_> {
+    fn get(&mut self, _: Field, _: u64) -> Result<Value, Refusal> {
+        no_run()
+    }
+
+    fn set(&mut self, _: Field, _: u64, _: ValueRef<'_>) -> Result<(), Refusal> {
+        no_run()
+    }
+
+    fn read_option(&mut self, source: OptionSource, key: &str) -> Result<Value, Refusal> {
+        if source != OptionSource::Live {
+            return Err(Refusal::new(Status::NoSnapshot, "snapshots belong to runs"));
+        }
+        let state = self.store.load();
+        let value = state.options.by_key(key).ok_or_else(|| {
+            let error = crate::options::SetError::UnknownKey {
+                key: key.to_owned(),
+                nearest: state.options.schema().nearest(key).map(str::to_owned),
+            };
+            Refusal::new(Status::UnknownKey, error.to_string())
+        })?;
+        Ok(crate::run::abi_value(value))
+    }
+
+    fn read_all_options(&mut self, _: OptionSource) -> Result<Value, Refusal> {
+        let state = self.store.load();
+        let all: serde_json::Map<_, _> =
+            state.options.iter().map(|(key, value)| (key.to_owned(), value.to_json())).collect();
+        Ok(Value::Json(serde_json::Value::Object(all).to_string().into()))
+    }
+
+    fn write_option(&mut self, _: OptionTarget, _: &str, _: ValueRef<'_>) -> Result<(), Refusal> {
+        Err(Refusal::new(Status::ReadOnly, "options can be written in the hooks of a run only"))
+    }
+
+    fn buffer(
+        &mut self,
+        _: atelier_plugin_abi::Buffer,
+        _: u64,
+        _: bool,
+    ) -> Result<BufferView<'_>, Refusal> {
+        no_run()
+    }
+
+    fn resize(
+        &mut self,
+        _: atelier_plugin_abi::Buffer,
+        _: ListOp,
+        _: u64,
+        _: (u64, u64),
+    ) -> Result<(), Refusal> {
+        no_run()
+    }
+
+    fn infotext(&mut self, _: &str, _: ValueRef<'_>) -> Result<(), Refusal> {
+        no_run()
+    }
+
+    fn service(&mut self, _: ServiceRequest<'_>) -> Result<ServiceReply, Refusal> {
+        no_run()
+    }
+
+    fn cancelled(&mut self) -> bool {
+        false
+    }
+
+    fn log(&mut self, level: Level, target: &str, message: &str) {
+        log(level, self.plugin, None, target, message);
+    }
+}

@@ -1,0 +1,350 @@
+//! What a run needs of an engine.
+//!
+//! The run knows no network and no tensor library: an engine is anything that encodes, samples and
+//! decodes. The real one comes in with the feature `engine`; plugin authors' tests use one that
+//! computes a picture in microseconds.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// Floats, contiguous, `[n, channels, height, width]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tensor {
+    /// Sizes, outermost first.
+    pub shape: [usize; 4],
+    /// As many elements as the product of the sizes.
+    pub data: Vec<f32>,
+}
+
+impl Tensor {
+    /// Zeros.
+    pub fn zeros(shape: [usize; 4]) -> Self {
+        Self { shape, data: vec![0.0; shape.iter().product()] }
+    }
+}
+
+/// Text conditioning, contiguous, `[rows, tokens, width]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conditioning {
+    /// Rows, tokens, width.
+    pub shape: [usize; 3],
+    /// As many elements as the product of the sizes.
+    pub data: Vec<f32>,
+}
+
+/// What a checkpoint is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ModelInfo {
+    /// Name, as `sd_model_checkpoint` and the infotext have it.
+    pub name: String,
+    /// SHA-256 of the weights, as hex; A1111's short hash is its first ten digits.
+    pub sha256: String,
+    /// The size it was trained for, in pixels.
+    pub native_size: (u32, u32),
+    /// Pixels per latent.
+    pub vae_factor: u32,
+    /// Sizes must be multiples of this many pixels.
+    pub size_multiple: u32,
+    /// Channels of the latents.
+    pub latent_channels: u32,
+}
+
+impl ModelInfo {
+    /// A1111's short hash: ten hex digits.
+    pub fn short_hash(&self) -> &str {
+        self.sha256.get(..10).unwrap_or(&self.sha256)
+    }
+}
+
+/// Where the noise comes from, as A1111's `randn_source` has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoiseSource {
+    /// torch's generator on the CPU.
+    Cpu,
+    /// Philox, as torch has it on CUDA.
+    Nv,
+}
+
+/// The seeds of a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seeds {
+    /// One per picture.
+    pub seeds: Vec<i64>,
+    /// One per picture.
+    pub subseeds: Vec<i64>,
+    /// Weight of the variation seeds, 0 to 1.
+    pub subseed_strength: f64,
+    /// Where the noise comes from.
+    pub source: NoiseSource,
+    /// A1111's `eta_noise_seed_delta`: added to the seeds of the noise of steps.
+    pub ensd: i64,
+}
+
+/// Settings of samplers, from the options of the same names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[expect(missing_docs, reason = "the options of the same names are documented in the schema")]
+pub struct SamplerSettings {
+    pub eta_ancestral: f64,
+    pub eta_ddim: f64,
+    pub s_churn: f64,
+    pub s_tmin: f64,
+    pub s_tmax: f64,
+    pub s_noise: f64,
+    pub s_min_uncond: f64,
+    pub s_min_uncond_all: bool,
+    pub skip_early_cond: f64,
+    pub sigma_min: f64,
+    pub sigma_max: f64,
+    pub rho: f64,
+    pub always_discard_next_to_last_sigma: bool,
+    pub sgm_noise_multiplier: bool,
+    pub img2img_fix_steps: bool,
+    pub img2img_extra_noise: f64,
+}
+
+/// What sampling starts from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start {
+    /// Standard normal noise.
+    Noise(Tensor),
+    /// An encoded picture, noised as far as the strength says.
+    Latents {
+        /// The picture.
+        init: Tensor,
+        /// Standard normal noise.
+        noise: Tensor,
+        /// 0 to 1.
+        denoising_strength: f64,
+    },
+}
+
+/// Everything sampling needs.
+#[derive(Debug)]
+pub struct SampleJob {
+    /// Sampler, by A1111's name.
+    pub sampler: String,
+    /// Scheduler, by A1111's name.
+    pub scheduler: String,
+    /// Steps asked for.
+    pub steps: u32,
+    /// Guidance scale.
+    pub cfg_scale: f64,
+    /// Conditioning of the prompts.
+    pub cond: Conditioning,
+    /// Conditioning of the negative prompts.
+    pub uncond: Conditioning,
+    /// Where it starts.
+    pub start: Start,
+    /// The generators that made the starting noise, for the noise of steps.
+    pub noise: Box<dyn NoiseStream>,
+    /// Settings.
+    pub settings: SamplerSettings,
+}
+
+/// The generators of a batch, one per picture.
+pub trait NoiseStream: Send {
+    /// The starting noise, `[n, channels, height, width]`; called once, first.
+    fn first(&mut self) -> Tensor;
+    /// For the engine: the generators themselves.
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any>;
+}
+
+impl fmt::Debug for dyn NoiseStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NoiseStream")
+    }
+}
+
+/// Where in the sampling loop a call is made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepInfo {
+    /// Step, from 0.
+    pub step: u32,
+    /// Steps in all.
+    pub total: u32,
+    /// Call of the model within the step, from 0.
+    pub call: u32,
+    /// Noise level.
+    pub sigma: f64,
+}
+
+/// Points of the sampling loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are the methods of StepObserver")]
+pub enum Point {
+    Denoiser,
+    Denoised,
+    Combine,
+    AfterCfg,
+    AfterStep,
+}
+
+/// Floats that are lent with their shape, `[n, channels, height, width]`.
+#[derive(Debug)]
+pub struct Lent<'a> {
+    /// Sizes.
+    pub shape: [usize; 4],
+    /// Elements.
+    pub data: &'a mut [f32],
+}
+
+/// Why sampling ends early.
+#[derive(Debug)]
+pub enum Stop {
+    /// Somebody cancelled the run.
+    Cancelled,
+    /// A plugin or its policy ends it; the run knows more.
+    Ended,
+}
+
+/// Called at the points of the sampling loop, in the order of the methods.
+pub trait StepObserver {
+    /// Whether anybody looks at a point; where nobody does, nothing is copied out for it.
+    fn wants(&self, point: Point) -> bool;
+
+    /// The model is about to be called; changes are for this call only.
+    ///
+    /// # Errors
+    /// To end sampling.
+    fn denoiser(
+        &mut self,
+        at: StepInfo,
+        x: Lent<'_>,
+        sigma: &mut f64,
+        cond: &mut Conditioning,
+        uncond: &mut Conditioning,
+    ) -> Result<(), Stop>;
+
+    /// The model has answered.
+    ///
+    /// # Errors
+    /// To end sampling.
+    fn denoised(&mut self, at: StepInfo, cond: Lent<'_>, uncond: Lent<'_>) -> Result<(), Stop>;
+
+    /// The answers are combined; `combined` may be replaced.
+    ///
+    /// # Errors
+    /// To end sampling.
+    fn combine(
+        &mut self,
+        at: StepInfo,
+        x: &[f32],
+        cond: &[f32],
+        uncond: &[f32],
+        combined: Lent<'_>,
+    ) -> Result<(), Stop>;
+
+    /// The combined answer.
+    ///
+    /// # Errors
+    /// To end sampling.
+    fn after_cfg(&mut self, at: StepInfo, denoised: Lent<'_>) -> Result<(), Stop>;
+
+    /// The sampler's new latents.
+    ///
+    /// # Errors
+    /// To end sampling.
+    fn after_step(&mut self, at: StepInfo, x: Lent<'_>) -> Result<(), Stop>;
+}
+
+/// Why an engine did not do its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError {
+    /// The observer asked for the end.
+    #[error("stopped")]
+    Stopped(Stop),
+    /// No such sampler or scheduler.
+    #[error("there is no {kind} “{name}”; there are: {known}")]
+    UnknownName {
+        /// `sampler` or `scheduler`.
+        kind: &'static str,
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// The engine's own words.
+    #[error("{0}")]
+    Engine(String),
+}
+
+/// A loaded checkpoint and what can be done with it. Shared by all runs.
+pub trait Pipeline: fmt::Debug + Send + Sync {
+    /// The checkpoint.
+    fn model(&self) -> &ModelInfo;
+
+    /// The names of all samplers, as A1111 has them.
+    fn samplers(&self) -> Vec<&'static str>;
+
+    /// The names of all schedulers, as A1111 has them.
+    fn schedulers(&self) -> Vec<&'static str>;
+
+    /// A sampler's name as A1111 writes it, for a name or alias in any case.
+    fn sampler_name(&self, name: &str) -> Option<&'static str>;
+
+    /// What a scheduler's name means for a sampler: “Automatic” resolved where the sampler has a
+    /// default of its own, for the infotext.
+    fn scheduler_name(&self, name: &str, sampler: &str) -> Option<&'static str>;
+
+    /// Encodes prompts, one row each, all with the same number of tokens.
+    ///
+    /// # Errors
+    /// Where the text encoder fails.
+    fn encode_prompts(
+        &self,
+        prompts: &[String],
+        clip_skip: u32,
+    ) -> Result<Conditioning, PipelineError>;
+
+    /// Encodes pixels `[n, 3, H, W]` in 0..1 to latents.
+    ///
+    /// # Errors
+    /// A size that does not fit, or where the encoder fails.
+    fn encode(&self, pixels: &Tensor) -> Result<Tensor, PipelineError>;
+
+    /// Decodes latents to pixels `[n, 3, H, W]` in 0..1.
+    ///
+    /// # Errors
+    /// A size that does not fit, or where the decoder fails.
+    fn decode(&self, latents: &Tensor) -> Result<Tensor, PipelineError>;
+
+    /// The generators of a batch of pictures of this size in pixels.
+    fn noise(&self, seeds: &Seeds, width: u32, height: u32) -> Box<dyn NoiseStream>;
+
+    /// Samples.
+    ///
+    /// # Errors
+    /// [`PipelineError::Stopped`] where the observer ended it; otherwise what failed.
+    fn sample(
+        &self,
+        job: SampleJob,
+        observer: &mut dyn StepObserver,
+    ) -> Result<Tensor, PipelineError>;
+
+    /// Build of the engine and instruction sets of its kernels, for the record: pixels are promised
+    /// to be equal where these are.
+    fn build(&self) -> String;
+}
+
+/// A checkpoint that could be loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checkpoint {
+    /// Name.
+    pub name: String,
+    /// Where it is.
+    pub path: std::path::PathBuf,
+}
+
+/// Gives runs their pipeline.
+pub trait ModelProvider: fmt::Debug + Send + Sync {
+    /// The checkpoint of that name, or the default one. Says whether it was loaded just now.
+    ///
+    /// # Errors
+    /// No such checkpoint, or one that cannot be loaded.
+    fn get(&self, name: Option<&str>) -> Result<(Arc<dyn Pipeline>, bool), PipelineError>;
+
+    /// The checkpoints there are, the default one first.
+    fn list(&self) -> Vec<Checkpoint>;
+}

@@ -1,0 +1,470 @@
+//! Options as one run sees them, and who read what.
+//!
+//! A run has three views of the options. *Live*: its layer of overrides over the store as it is at
+//! this moment, what A1111's extensions read. *Snapshot*: the layer over the base as they were when
+//! the run was prepared, for good. *The host's own*: layer, then what this run's own plugins wrote
+//! live since, then the base; so an old plugin still steers its run, and nobody else does.
+//!
+//! Every read is counted in the [`Ledger`], and every live answer that differs from the snapshot is
+//! a *divergence*: the place where a migration would change something.
+
+mod ledger;
+mod mode;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use ledger::{Caller, Divergence, Ledger, LedgerRow, Reader};
+pub use mode::SeamMode;
+
+use crate::{
+    options::{Layer, OptionId, OptionSet, Rules, SetError, Snapshot, Value, Writer},
+    state::LiveOptions,
+};
+
+/// How far the run is, as far as options go.
+#[derive(Clone, Debug)]
+enum Phase {
+    /// `before_process` runs: overrides may still be added, there is no base yet.
+    Request,
+    /// The base is frozen.
+    Prepared {
+        base: OptionSet,
+        snapshot: Option<Taken>,
+    },
+}
+
+/// The snapshot with what tells whether anything changed since.
+#[derive(Clone, Debug)]
+struct Taken {
+    snapshot: Snapshot,
+    version: u64,
+    generation: u64,
+}
+
+/// A write from outside of the run that one of its live readers saw.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+pub struct OutsideWrite {
+    /// The option.
+    pub key: String,
+    /// What it was set to.
+    pub value: Value,
+    /// By whom.
+    pub writer: Writer,
+    /// The plugin that saw it first.
+    pub seen_by: String,
+    /// The hook in which it was seen.
+    pub hook: String,
+    /// How many hook calls of the run came before.
+    pub after_calls: u64,
+}
+
+/// Why an option is not read or written.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SeamError {
+    /// The value or key is no good.
+    #[error(transparent)]
+    Option(#[from] SetError),
+    /// There is no snapshot to read.
+    #[error("this run has no snapshot: {0}")]
+    NoSnapshot(&'static str),
+    /// The write does not belong here.
+    #[error("{0}")]
+    NotNow(&'static str),
+}
+
+/// The options of one run.
+#[derive(Debug)]
+pub struct Seam {
+    run: Arc<str>,
+    store: Arc<LiveOptions>,
+    layer: Layer,
+    own: BTreeMap<OptionId, (Value, Writer)>,
+    phase: Phase,
+    ledger: Ledger,
+    outside: Vec<OutsideWrite>,
+    calls: u64,
+}
+
+/// What a failed hook's option writes are undone with.
+#[derive(Clone, Debug)]
+pub struct Mark(Layer);
+
+impl Seam {
+    /// The options of a run that leaves the queue, with the overrides that its request asks for.
+    ///
+    /// # Errors
+    /// One error for each override that is unknown or does not cast; nothing has begun then.
+    pub fn open<'k>(
+        run: Arc<str>,
+        store: Arc<LiveOptions>,
+        overrides: impl IntoIterator<Item = (&'k str, &'k serde_json::Value)>,
+    ) -> Result<Self, Vec<SetError>> {
+        let mut layer = Layer::default();
+        let mut errors = Vec::new();
+        {
+            let state = store.load();
+            let writer = Writer::Override { run: run.clone() };
+            for (key, value) in overrides {
+                match admit(&state.options, store.rules(), key, value, &writer) {
+                    Ok((id, value)) => layer.insert(id, value, writer.clone()),
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Self {
+            run,
+            store,
+            layer,
+            own: BTreeMap::new(),
+            phase: Phase::Request,
+            ledger: Ledger::default(),
+            outside: Vec::new(),
+            calls: 0,
+        })
+    }
+
+    /// Freezes the base: from here on overrides, filled fields and snapshot speak of one state.
+    pub fn freeze(&mut self) {
+        let base = self.store.load().options.clone();
+        self.phase = Phase::Prepared { base, snapshot: None };
+    }
+
+    /// Takes the snapshot: the layer over the base, as they are now.
+    pub fn take_snapshot(&mut self) {
+        let generation = self.layer.generation();
+        if let Phase::Prepared { base, snapshot } = &mut self.phase {
+            *snapshot = Some(Taken {
+                snapshot: Snapshot::take(base, &self.layer),
+                version: base.version(),
+                generation,
+            });
+        }
+    }
+
+    /// The snapshot, once it is taken.
+    pub fn snapshot(&self) -> Option<&Snapshot> {
+        self.taken().map(|taken| &taken.snapshot)
+    }
+
+    fn taken(&self) -> Option<&Taken> {
+        match &self.phase {
+            Phase::Prepared { snapshot, .. } => snapshot.as_ref(),
+            Phase::Request => None,
+        }
+    }
+
+    /// The layer as it stands.
+    pub fn layer(&self) -> &Layer {
+        &self.layer
+    }
+
+    /// The names of the options in the layer, with their values and writers.
+    pub fn overrides(&self) -> Vec<(String, Value, Writer)> {
+        let state = self.store.load();
+        let schema = state.options.schema();
+        let entry = |entry: &crate::options::Override| {
+            (schema.spec(entry.id).key.clone(), entry.value.clone(), entry.writer.clone())
+        };
+        self.layer.iter().map(entry).collect()
+    }
+
+    /// A hook call begins.
+    pub fn enter(&mut self, caller: &Caller) -> Mark {
+        self.calls += 1;
+        self.ledger.enter(caller);
+        Mark(self.layer.clone())
+    }
+
+    /// A hook failed: its writes to the run's layer are undone. What it wrote into the store has been
+    /// everybody's since, and stays.
+    pub fn roll_back(&mut self, mark: Mark) {
+        self.layer = mark.0;
+    }
+
+    /// A plugin's live read.
+    ///
+    /// # Errors
+    /// A key that neither the schema nor `config.json` has.
+    pub fn read_live(&mut self, key: &str, mode: SeamMode) -> Result<Value, SeamError> {
+        let state = self.store.load();
+        let options = &state.options;
+        let Some(id) = options.schema().id(key) else {
+            return self.read_unknown(options, key);
+        };
+        let overridden = self.layer.get(id);
+        let live = overridden.map_or_else(|| options.get(id), |(value, _)| value);
+        let Some(taken) = self.taken() else {
+            let live = live.clone();
+            self.ledger.early(id);
+            return Ok(live);
+        };
+        // While neither the store nor the layer has changed since the snapshot, they cannot differ.
+        let unchanged = options.version() == taken.version
+            && self.layer.generation() == taken.generation;
+        if unchanged || live == taken.snapshot.get(id) {
+            let live = live.clone();
+            self.ledger.live(id, None);
+            return Ok(live);
+        }
+        let (live, frozen) = (live.clone(), taken.snapshot.get(id).clone());
+        let (from_layer, writer) = match overridden {
+            Some((_, writer)) => (true, writer.clone()),
+            None => (false, options.writer(id).clone()),
+        };
+        let divergence =
+            Divergence { live: live.clone(), snapshot: frozen.clone(), writer: writer.clone() };
+        if mode == SeamMode::Warn {
+            let reader = self.ledger.caller();
+            tracing::warn!(
+                plugin = %reader.reader, hook = %reader.hook, option = key, %writer,
+                "the live option is {live}, the snapshot has {frozen}"
+            );
+        }
+        if !from_layer {
+            self.note_outside(key, &live, &writer);
+        }
+        self.ledger.live(id, Some(divergence));
+        Ok(if mode == SeamMode::Pin { frozen } else { live })
+    }
+
+    fn read_unknown(&self, options: &OptionSet, key: &str) -> Result<Value, SeamError> {
+        options.by_key(key).cloned().ok_or_else(|| {
+            SetError::UnknownKey {
+                key: key.to_owned(),
+                nearest: options.schema().nearest(key).map(str::to_owned),
+            }
+            .into()
+        })
+    }
+
+    fn note_outside(&mut self, key: &str, value: &Value, writer: &Writer) {
+        let own = matches!(writer, Writer::Plugin { run: Some(run), .. } if *run == self.run);
+        let known = |seen: &OutsideWrite| seen.key == key && seen.value == *value;
+        if own || self.outside.iter().rev().find(|seen| seen.key == key).is_some_and(known) {
+            return;
+        }
+        let caller = self.ledger.caller();
+        self.outside.push(OutsideWrite {
+            key: key.to_owned(),
+            value: value.clone(),
+            writer: writer.clone(),
+            seen_by: caller.reader.to_string(),
+            hook: caller.hook.clone(),
+            after_calls: self.calls,
+        });
+    }
+
+    /// A plugin's live read of everything, as one JSON object.
+    pub fn read_all_live(&mut self, mode: SeamMode) -> serde_json::Map<String, serde_json::Value> {
+        let options = self.store.load().options.clone();
+        let now = Snapshot::take(&options, &self.layer);
+        let Some(taken) = self.taken() else {
+            self.ledger.all(true, &[]);
+            return to_json(&now);
+        };
+        let frozen = taken.snapshot.clone();
+        let differs = |(key, value): (&str, &Value)| {
+            (frozen.by_key(key) != Some(value)).then(|| key.to_owned())
+        };
+        let diverged: Vec<String> = now.iter().filter_map(differs).collect();
+        self.ledger.all(false, &diverged);
+        to_json(if mode == SeamMode::Pin { &frozen } else { &now })
+    }
+
+    /// A plugin's read of the snapshot.
+    ///
+    /// # Errors
+    /// An unknown key, or no snapshot.
+    pub fn read_snapshot(&mut self, key: &str) -> Result<Value, SeamError> {
+        let Some(taken) = self.taken() else { return Err(self.no_snapshot()) };
+        let snapshot = &taken.snapshot;
+        match snapshot.schema().id(key) {
+            Some(id) => {
+                let value = snapshot.get(id).clone();
+                self.ledger.snapshot(id);
+                Ok(value)
+            }
+            None => snapshot.by_key(key).cloned().ok_or_else(|| {
+                SetError::UnknownKey {
+                    key: key.to_owned(),
+                    nearest: snapshot.schema().nearest(key).map(str::to_owned),
+                }
+                .into()
+            }),
+        }
+    }
+
+    /// A plugin's read of the whole snapshot.
+    ///
+    /// # Errors
+    /// No snapshot.
+    pub fn read_all_snapshot(
+        &mut self,
+    ) -> Result<serde_json::Map<String, serde_json::Value>, SeamError> {
+        let Some(snapshot) = self.snapshot() else { return Err(self.no_snapshot()) };
+        let all = to_json(snapshot);
+        self.ledger.all_snapshot();
+        Ok(all)
+    }
+
+    fn no_snapshot(&self) -> SeamError {
+        SeamError::NoSnapshot(match self.phase {
+            Phase::Request => "it is taken after before_process",
+            Phase::Prepared { .. } => "recording is switched off",
+        })
+    }
+
+    /// A live write of a plugin: into the layer where the run overrides the option, otherwise at once
+    /// into the store, for everybody.
+    ///
+    /// # Errors
+    /// An unknown key or a value that does not cast.
+    pub fn write_live(&mut self, key: &str, value: &Value, plugin: &str) -> Result<(), SeamError> {
+        let writer = Writer::plugin(plugin, Some(&self.run));
+        let (id, cast) = {
+            let state = self.store.load();
+            self.store.rules().admit(state.options.schema(), key, value, &writer)?
+        };
+        self.ledger.write(id);
+        if self.layer.contains(id) {
+            self.layer.insert(id, cast, writer);
+            return Ok(());
+        }
+        self.store.set(key, cast.clone(), writer.clone())?;
+        self.own.insert(id, (cast, writer));
+        Ok(())
+    }
+
+    /// A write for this run only.
+    ///
+    /// # Errors
+    /// An unknown key or a value that does not cast.
+    pub fn write_run(&mut self, key: &str, value: &Value, plugin: &str) -> Result<(), SeamError> {
+        let writer = Writer::plugin(plugin, Some(&self.run));
+        let state = self.store.load();
+        let (id, cast) = self.store.rules().admit(state.options.schema(), key, value, &writer)?;
+        self.layer.insert(id, cast, writer);
+        self.ledger.run_write(id);
+        Ok(())
+    }
+
+    /// An override that a plugin adds before overrides are applied.
+    ///
+    /// # Errors
+    /// An unknown key, a value that does not cast, or too late.
+    pub fn write_override(
+        &mut self,
+        key: &str,
+        value: &Value,
+        plugin: &str,
+    ) -> Result<(), SeamError> {
+        if !matches!(self.phase, Phase::Request) {
+            return Err(SeamError::NotNow(
+                "overrides can be added in before_process only; use run_options() from here on",
+            ));
+        }
+        self.write_run(key, value, plugin)
+    }
+
+    /// A read of the host's own. Keys are the program's: one that is unknown reads as null.
+    pub fn host(&mut self, key: &str) -> Value {
+        let state = self.store.load();
+        let Some(id) = state.options.schema().id(key) else { return Value::Null };
+        let base = match &self.phase {
+            Phase::Request => &state.options,
+            Phase::Prepared { base, .. } => base,
+        };
+        let (value, writer) = self
+            .layer
+            .get(id)
+            .or_else(|| self.own.get(&id).map(|(value, writer)| (value, writer)))
+            .unwrap_or_else(|| (base.get(id), base.writer(id)));
+        let value = value.clone();
+        match self.taken().map(|taken| taken.snapshot.get(id)) {
+            None => self.ledger.early(id),
+            Some(frozen) if *frozen == value => self.ledger.live(id, None),
+            Some(frozen) => {
+                let (snapshot, writer) = (frozen.clone(), writer.clone());
+                let divergence = Divergence { live: value.clone(), snapshot, writer };
+                self.ledger.live(id, Some(divergence));
+            }
+        }
+        value
+    }
+
+    /// A host's switch.
+    pub fn host_bool(&mut self, key: &str) -> bool {
+        matches!(self.host(key), Value::Bool(true))
+    }
+
+    /// A host's number.
+    pub fn host_float(&mut self, key: &str) -> f64 {
+        match self.host(key) {
+            Value::Float(value) => value,
+            Value::Int(value) => value as f64,
+            _ => 0.0,
+        }
+    }
+
+    /// A host's whole number.
+    pub fn host_int(&mut self, key: &str) -> i64 {
+        match self.host(key) {
+            Value::Int(value) => value,
+            _ => 0,
+        }
+    }
+
+    /// A host's text.
+    pub fn host_text(&mut self, key: &str) -> Arc<str> {
+        match self.host(key) {
+            Value::Text(value) => value,
+            _ => "".into(),
+        }
+    }
+
+    /// The host's own reads from here on count for this part of the run.
+    pub fn host_enters(&mut self, part: &str) {
+        self.ledger.enter(&Caller { reader: Reader::Host, hook: part.to_owned() });
+    }
+
+    /// Leaves the layer behind in the store (`override_settings_restore_afterwards: false`).
+    ///
+    /// # Errors
+    /// Where a listener refuses a value; the store is as before then.
+    pub fn commit_layer(&self) -> Result<(), Vec<SetError>> {
+        let writer = Writer::Run { run: self.run.clone() };
+        let values = self.overrides().into_iter().map(|(key, value, _)| (key, value));
+        self.store.set_many(values, &writer).map(|_| ())
+    }
+
+    /// The ledger as rows, option names filled in.
+    pub fn ledger_rows(&self) -> Vec<LedgerRow> {
+        let state = self.store.load();
+        self.ledger.rows(state.options.schema())
+    }
+
+    /// Writes from outside that the run's live readers saw, in order.
+    pub fn outside_writes(&self) -> &[OutsideWrite] {
+        &self.outside
+    }
+}
+
+fn to_json(snapshot: &Snapshot) -> serde_json::Map<String, serde_json::Value> {
+    snapshot.iter().map(|(key, value)| (key.to_owned(), value.to_json())).collect()
+}
+
+fn admit(
+    options: &OptionSet,
+    rules: Rules,
+    key: &str,
+    value: &serde_json::Value,
+    writer: &Writer,
+) -> Result<(OptionId, Value), SetError> {
+    let value = Value::from_json(value.clone())
+        .map_err(|source| SetError::NotExact { key: key.to_owned(), source })?;
+    rules.admit(options.schema(), key, &value, writer)
+}
