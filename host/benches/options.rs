@@ -16,6 +16,7 @@ fn options(count: usize) -> OptionSet {
         1 => OptionSpec::float(format!("plugin_{n}_strength"), 0.5),
         _ => OptionSpec::text(format!("plugin_{n}_title"), "some text"),
     });
+    #[expect(clippy::expect_used, reason = "a benchmark fails by panicking")]
     let schema = host.with(extra, &Owner::Plugin("bench".into())).expect("valid options");
     let mut set = OptionSet::new(Arc::new(schema));
     for (id, spec) in set.schema().clone().iter().step_by(3) {

@@ -1,11 +1,14 @@
 //! The live store, as the rest of the host sees it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use atelier_host::options::{
-    OptionSet, OptionSpec, Owner, Rules, Schema, SchemaError, SetError, Store, Value, Watch, Writer,
+    Layer, OptionSet, OptionSpec, Owner, Rules, Schema, SchemaError, SetError, Store, Value, Watch,
+    Writer,
 };
 
 fn store() -> Arc<Store<usize>> {
@@ -156,6 +159,26 @@ fn a_newer_write_survives_the_refusal_of_an_older_one() {
     });
     assert!(store.set("model", "broken", Writer::Api).is_err());
     assert_eq!((read(&store, "model"), writer(&store, "model")), ("newer".into(), Writer::Cli));
+}
+
+#[test]
+fn a_run_that_leaves_its_overrides_behind_writes_them_all_at_once() {
+    let store = store();
+    let run = Writer::Run { run: "r1".into() };
+    let base = store.load_full().options.clone();
+    let mut layer = Layer::default();
+    for (key, value) in [("steps", "50"), ("model", "b")] {
+        let asked = Writer::Override { run: "r1".into() };
+        let admitted = store.rules().admit(base.schema(), key, &value.into(), &asked);
+        let (id, value) = admitted.unwrap();
+        layer.insert(id, value, asked);
+    }
+    assert_eq!(read(&store, "steps"), Value::Int(20), "an override is nobody else's business");
+
+    let finals = layer.iter().map(|over| (&base.schema().spec(over.id).key, &over.value));
+    store.set_many(finals, &run).unwrap();
+    assert_eq!((read(&store, "steps"), read(&store, "model")), (50.into(), "b".into()));
+    assert_eq!(writer(&store, "model"), run);
 }
 
 #[test]
