@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::schema::OptionId;
-use super::set::{OptionSet, Slot, Written};
+use super::set::OptionSet;
+use super::slots::{Slot, Written};
 use super::spec::OptionSpec;
 use super::value::Value;
 use super::writer::Writer;

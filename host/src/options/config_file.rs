@@ -144,19 +144,19 @@ fn unused_name(path: &Path) -> PathBuf {
 
 /// The three renamings that A1111 v1.10.1 does on load. The old key stays, for older programs.
 fn migrated(mut values: Map<String, Json>) -> (Map<String, Json>, ConfigReport) {
-    let split = |text: &str| text.split(',').map(str::trim).collect::<Json>();
+    let not: fn(&Json) -> Option<Json> = |old| old.as_bool().map(|old| Json::Bool(!old));
+    let names: fn(&Json) -> Option<Json> = |old| {
+        let names = old.as_str().filter(|names| !names.is_empty())?;
+        Some(names.split(',').map(str::trim).collect())
+    };
     let renamings = [
-        ("sd_vae_as_default", "sd_vae_overrides_per_model_preferences"),
-        ("quicksettings", "quicksettings_list"),
-        ("ui_reorder", "ui_reorder_list"),
+        ("sd_vae_as_default", "sd_vae_overrides_per_model_preferences", not),
+        ("quicksettings", "quicksettings_list", names),
+        ("ui_reorder", "ui_reorder_list", names),
     ];
     let mut report = ConfigReport::default();
-    for (from, to) in renamings {
-        let new = match values.get(from) {
-            Some(Json::Bool(as_default)) => Json::Bool(!as_default),
-            Some(Json::String(names)) if !names.is_empty() => split(names),
-            _ => continue,
-        };
+    for (from, to, convert) in renamings {
+        let Some(new) = values.get(from).and_then(convert) else { continue };
         if values.get(to).is_none_or(Json::is_null) {
             values.insert(to.to_owned(), new);
             report.migrated.push(Migration { from, to });

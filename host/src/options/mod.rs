@@ -17,6 +17,7 @@ mod listen;
 mod rules;
 mod schema;
 mod set;
+mod slots;
 mod snapshot;
 mod spec;
 mod store;

@@ -4,40 +4,30 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use imbl::Vector;
 use serde_json::{Map, Value as Json};
 
 use super::cast::cast;
 use super::error::SetError;
 use super::schema::{OptionId, Schema};
+use super::slots::{Slot, Slots, Written};
 use super::value::Value;
 use super::writer::Writer;
-
-/// A value somebody set. An option nobody set has no such thing, only its default.
-#[derive(Debug, PartialEq)]
-pub(super) struct Written {
-    pub(super) value: Value,
-    pub(super) writer: Writer,
-}
-
-/// What an option has of its own. Two states share it unless the option was set between them.
-pub(super) type Slot = Option<Arc<Written>>;
 
 static NULL: Value = Value::Null;
 static NOBODY: Writer = Writer::Default;
 
 /// The value of every option at one moment, and of the unknown keys of `config.json`.
 ///
-/// A clone costs one count, a change O(log n): states share all that is equal.
+/// A clone costs one count and a change little more: states share all that is equal.
 #[derive(Clone)]
 pub struct OptionSet {
     inner: Arc<Inner>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 struct Inner {
     schema: Arc<Schema>,
-    slots: Vector<Slot>,
+    slots: Slots,
     unknown: Arc<BTreeMap<Arc<str>, Value>>,
     version: u64,
 }
@@ -45,8 +35,7 @@ struct Inner {
 impl OptionSet {
     /// Every option at its default.
     pub fn new(schema: Arc<Schema>) -> Self {
-        let slots = std::iter::repeat_n(None, schema.len()).collect();
-        Self { inner: Arc::new(Inner { schema, slots, unknown: Arc::default(), version: 0 }) }
+        Self::stored(schema, &Map::new(), &Writer::File).0
     }
 
     /// The stored values over the defaults, with keys that no option has kept as they are.
@@ -57,31 +46,15 @@ impl OptionSet {
         values: &Map<String, Json>,
         writer: &Writer,
     ) -> (Self, Vec<SetError>) {
-        let mut inner = Inner {
-            slots: std::iter::repeat_n(None, schema.len()).collect(),
-            schema,
-            unknown: Arc::default(),
-            version: 0,
-        };
-        let (unknown, mut stale) = (Arc::make_mut(&mut inner.unknown), Vec::new());
+        let (mut unknown, mut stale) = (BTreeMap::new(), Vec::new());
         for (key, json) in values {
-            let value = Value::from_json(json.clone())
-                .map_err(|source| SetError::NotExact { key: key.clone(), source });
-            let Some(id) = inner.schema.id(key) else {
-                match value {
-                    Ok(value) => _ = unknown.insert(key.as_str().into(), value),
-                    Err(error) => stale.push(error),
-                }
-                continue;
-            };
-            match value.and_then(|value| cast(inner.schema.spec(id), &value)) {
-                Ok(value) => {
-                    inner.slots[id.index()] =
-                        Some(Arc::new(Written { value, writer: writer.clone() }));
-                }
-                Err(error) => stale.push(error),
+            match Value::from_json(json.clone()) {
+                Ok(value) => _ = unknown.insert(Arc::from(key.as_str()), value),
+                Err(source) => stale.push(SetError::NotExact { key: key.clone(), source }),
             }
         }
+        let mut inner = Inner { unknown: Arc::new(unknown), ..Inner::default() };
+        stale.extend(inner.adopt(schema, writer));
         (Self { inner: Arc::new(inner) }, stale)
     }
 
@@ -98,8 +71,8 @@ impl OptionSet {
     /// The value of an option. An id of a newer schema reads as null.
     pub fn get(&self, id: OptionId) -> &Value {
         match self.inner.slots.get(id.index()) {
-            Some(Some(written)) => &written.value,
-            _ => self.inner.schema.try_spec(id).map_or(&NULL, |spec| &spec.default),
+            Some(written) => &written.value,
+            None => self.inner.schema.try_spec(id).map_or(&NULL, |spec| &spec.default),
         }
     }
 
@@ -150,26 +123,13 @@ impl OptionSet {
     /// become values of their options; those that do not cast are reported and dropped.
     pub fn with_schema(&self, schema: Arc<Schema>) -> (Self, Vec<SetError>) {
         let mut inner = Inner::clone(&self.inner);
-        let mut stale = Vec::new();
-        for (_, spec) in schema.iter().skip(inner.slots.len()) {
-            let key = spec.key.as_str();
-            let stored = inner.unknown.get(key).cloned();
-            if stored.is_some() {
-                Arc::make_mut(&mut inner.unknown).remove(key);
-            }
-            let slot = stored.and_then(|value| {
-                let value = cast(spec, &value).map_err(|error| stale.push(error)).ok()?;
-                Some(Arc::new(Written { value, writer: Writer::File }))
-            });
-            inner.slots.push_back(slot);
-        }
-        inner.schema = schema;
+        let stale = inner.adopt(schema, &Writer::File);
         inner.version += 1;
         (Self { inner: Arc::new(inner) }, stale)
     }
 
     pub(super) fn slot(&self, id: OptionId) -> Option<&Arc<Written>> {
-        self.inner.slots.get(id.index())?.as_ref()
+        self.inner.slots.get(id.index())
     }
 
     pub(super) fn with_slot(&self, id: OptionId, slot: Slot) -> Self {
@@ -177,6 +137,22 @@ impl OptionSet {
         inner.slots.set(id.index(), slot);
         inner.version += 1;
         Self { inner: Arc::new(inner) }
+    }
+}
+
+impl Inner {
+    /// Makes the values of unknown keys those of their options, as far as the options are new.
+    /// Says which do not cast; those are dropped.
+    fn adopt(&mut self, schema: Arc<Schema>, writer: &Writer) -> Vec<SetError> {
+        let mut stale = Vec::new();
+        let unknown = Arc::make_mut(&mut self.unknown);
+        self.slots.extend(schema.iter().skip(self.slots.len()).map(|(_, spec)| {
+            let stored = unknown.remove(spec.key.as_str())?;
+            let value = cast(spec, &stored).map_err(|error| stale.push(error)).ok()?;
+            Some(Arc::new(Written { value, writer: writer.clone() }))
+        }));
+        self.schema = schema;
+        stale
     }
 }
 

@@ -22,7 +22,8 @@ use super::writer::Writer;
 pub struct State<P> {
     /// The options.
     pub options: OptionSet,
-    /// What is swapped together with them.
+    /// What is swapped together with them. Every write clones it, so it should be an [`Arc`] or as
+    /// cheap as one.
     pub companion: P,
 }
 
