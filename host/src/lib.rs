@@ -1,4 +1,10 @@
 //! Atelier's host: options with a snapshot per run, plugins, and the run itself.
 
+mod atelier;
 pub mod options;
 pub mod output;
+pub mod plugins;
+pub mod run;
+pub mod state;
+
+pub use atelier::{Atelier, Config, OpenError};

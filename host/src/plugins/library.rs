@@ -7,7 +7,7 @@ use std::path::Path;
 use abi_stable::{
     StableAbi as _,
     abi_stability::abi_checking::check_layout_compatibility,
-    library::{AbiHeaderRef, IsLayoutChecked, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL},
+    library::{AbiHeaderRef, LibraryError, ROOT_MODULE_LOADER_NAME_WITH_NUL},
     sabi_types::VersionNumber,
 };
 use atelier_plugin_abi::{

@@ -132,8 +132,9 @@ fn sort(
         }
         sorted.push(next.clone());
     }
-    // Only those that have the hook are called.
-    sorted.retain(|id| members.get(id).is_some_and(|m| m.hooks.iter().any(|h| h == hook.name())));
+    // Only those that have the hook are called; every plugin is started.
+    let has = |manifest: &&Manifest| manifest.hooks.iter().any(|name| name == hook.name());
+    sorted.retain(|id| hook == Hook::Start || members.get(id).is_some_and(has));
     Ok(sorted)
 }
 

@@ -38,6 +38,10 @@ pub struct Caller {
     pub hook: String,
 }
 
+/// The number of a caller in its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallerId(u32);
+
 /// A live answer that differs from the snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Divergence {
@@ -108,14 +112,19 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The counts that follow are this caller's.
-    pub fn enter(&mut self, caller: &Caller) {
+    /// The number of a caller.
+    pub fn caller_id(&mut self, caller: &Caller) -> CallerId {
         let known = self.callers.iter().position(|known| known == caller);
         let at = known.unwrap_or_else(|| {
             self.callers.push(caller.clone());
             self.callers.len() - 1
         });
-        self.current = at as u32;
+        CallerId(at as u32)
+    }
+
+    /// The counts that follow are this caller's.
+    pub fn enter(&mut self, caller: CallerId) {
+        self.current = caller.0;
     }
 
     /// Whose turn it is.

@@ -13,7 +13,7 @@ mod mode;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-pub use ledger::{Caller, Divergence, Ledger, LedgerRow, Reader};
+pub use ledger::{Caller, CallerId, Divergence, Ledger, LedgerRow, Reader};
 pub use mode::SeamMode;
 
 use crate::{
@@ -79,6 +79,9 @@ pub struct Seam {
     run: Arc<str>,
     store: Arc<LiveOptions>,
     layer: Layer,
+    /// The part of the layer that a run may leave behind: overrides and live writes to them, not
+    /// what was written for this run only.
+    lasting: Layer,
     own: BTreeMap<OptionId, (Value, Writer)>,
     phase: Phase,
     ledger: Ledger,
@@ -88,7 +91,10 @@ pub struct Seam {
 
 /// What a failed hook's option writes are undone with.
 #[derive(Clone, Debug)]
-pub struct Mark(Layer);
+pub struct Mark {
+    layer: Layer,
+    lasting: Layer,
+}
 
 impl Seam {
     /// The options of a run that leaves the queue, with the overrides that its request asks for.
@@ -118,6 +124,7 @@ impl Seam {
         Ok(Self {
             run,
             store,
+            lasting: layer.clone(),
             layer,
             own: BTreeMap::new(),
             phase: Phase::Request,
@@ -164,25 +171,35 @@ impl Seam {
 
     /// The names of the options in the layer, with their values and writers.
     pub fn overrides(&self) -> Vec<(String, Value, Writer)> {
+        self.named(&self.layer)
+    }
+
+    fn named(&self, layer: &Layer) -> Vec<(String, Value, Writer)> {
         let state = self.store.load();
         let schema = state.options.schema();
         let entry = |entry: &crate::options::Override| {
             (schema.spec(entry.id).key.clone(), entry.value.clone(), entry.writer.clone())
         };
-        self.layer.iter().map(entry).collect()
+        layer.iter().map(entry).collect()
+    }
+
+    /// The number of a reader at a hook.
+    pub fn caller(&mut self, reader: Reader, hook: &str) -> CallerId {
+        self.ledger.caller_id(&Caller { reader, hook: hook.to_owned() })
     }
 
     /// A hook call begins.
-    pub fn enter(&mut self, caller: &Caller) -> Mark {
+    pub fn enter(&mut self, caller: CallerId) -> Mark {
         self.calls += 1;
         self.ledger.enter(caller);
-        Mark(self.layer.clone())
+        Mark { layer: self.layer.clone(), lasting: self.lasting.clone() }
     }
 
     /// A hook failed: its writes to the run's layer are undone. What it wrote into the store has been
     /// everybody's since, and stays.
     pub fn roll_back(&mut self, mark: Mark) {
-        self.layer = mark.0;
+        self.layer = mark.layer;
+        self.lasting = mark.lasting;
     }
 
     /// A plugin's live read.
@@ -331,6 +348,9 @@ impl Seam {
         };
         self.ledger.write(id);
         if self.layer.contains(id) {
+            if self.lasting.contains(id) {
+                self.lasting.insert(id, cast.clone(), writer.clone());
+            }
             self.layer.insert(id, cast, writer);
             return Ok(());
         }
@@ -367,7 +387,16 @@ impl Seam {
                 "overrides can be added in before_process only; use run_options() from here on",
             ));
         }
-        self.write_run(key, value, plugin)
+        self.write_run(key, value, plugin)?;
+        if let Some((id, (value, writer))) = self.id(key).and_then(|id| Some((id, self.layer.get(id)?)))
+        {
+            self.lasting.insert(id, value.clone(), writer.clone());
+        }
+        Ok(())
+    }
+
+    fn id(&self, key: &str) -> Option<OptionId> {
+        self.store.load().options.schema().id(key)
     }
 
     /// A read of the host's own. Keys are the program's: one that is unknown reads as null.
@@ -428,7 +457,8 @@ impl Seam {
 
     /// The host's own reads from here on count for this part of the run.
     pub fn host_enters(&mut self, part: &str) {
-        self.ledger.enter(&Caller { reader: Reader::Host, hook: part.to_owned() });
+        let caller = self.caller(Reader::Host, part);
+        self.ledger.enter(caller);
     }
 
     /// Leaves the layer behind in the store (`override_settings_restore_afterwards: false`).
@@ -437,7 +467,7 @@ impl Seam {
     /// Where a listener refuses a value; the store is as before then.
     pub fn commit_layer(&self) -> Result<(), Vec<SetError>> {
         let writer = Writer::Run { run: self.run.clone() };
-        let values = self.overrides().into_iter().map(|(key, value, _)| (key, value));
+        let values = self.named(&self.lasting).into_iter().map(|(key, value, _)| (key, value));
         self.store.set_many(values, &writer).map(|_| ())
     }
 

@@ -76,6 +76,13 @@ impl<'a> Stage<'a> {
         self
     }
 
+    /// Lends a tensor under a second name.
+    #[must_use]
+    pub fn alias(mut self, name: Buffer, of: Buffer) -> Self {
+        self.tensors.alias(name, of);
+        self
+    }
+
     /// Lends conditioning to change and to replace.
     #[must_use]
     pub fn conditioning(mut self, buffer: Buffer, conditioning: &'a mut Conditioning) -> Self {

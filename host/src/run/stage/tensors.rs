@@ -46,6 +46,7 @@ struct Cond<'a> {
 pub(super) struct Tensors<'a> {
     tensors: Vec<Tensor<'a>>,
     conds: Vec<Cond<'a>>,
+    alias: Option<(Buffer, Buffer)>,
 }
 
 impl<'a> Tensors<'a> {
@@ -64,6 +65,10 @@ impl<'a> Tensors<'a> {
         self.tensors.push(Tensor { buffer, shape, memory: Memory::Shown(data), backup: None });
     }
 
+    pub(super) fn alias(&mut self, name: Buffer, of: Buffer) {
+        self.alias = Some((name, of));
+    }
+
     pub(super) fn lend_conditioning(&mut self, buffer: Buffer, conditioning: &'a mut Conditioning) {
         self.conds.push(Cond { buffer, conditioning, backup: None });
     }
@@ -73,6 +78,7 @@ impl<'a> Tensors<'a> {
         buffer: Buffer,
         write: bool,
     ) -> Result<BufferView<'_>, Refusal> {
+        let buffer = self.alias.filter(|(name, _)| *name == buffer).map_or(buffer, |(_, of)| of);
         if let Some(cond) = self.conds.iter_mut().find(|cond| cond.buffer == buffer) {
             let [rows, tokens, width] = cond.conditioning.shape;
             if write && cond.backup.is_none() {

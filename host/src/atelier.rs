@@ -1,0 +1,154 @@
+//! The host as a whole: data folder, options, plugins, records.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use atelier_plugin_abi::Hook;
+
+use crate::{
+    options::{
+        ConfigError, ConfigFile, ConfigReport, OptionSet, OptionSpec, Owner, Schema, SchemaError,
+        SetError, Store, Writer, a1111,
+    },
+    plugins::{Entry, Loader, PluginSet, discover},
+    run::{FileRecords, Runner, RunnerBuilder, pipeline::ModelProvider},
+    state::LiveOptions,
+};
+
+/// How a host is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// The folder of everything the host keeps: `config.json`, `extensions`, `models`, `outputs`,
+    /// `runs`.
+    pub data: PathBuf,
+    /// Plugins beside those in `extensions`: libraries, or folders of libraries.
+    pub plugins: Vec<PathBuf>,
+    /// Leaves the plugins in `extensions` out.
+    pub no_extensions: bool,
+    /// Puts every plugin behind bytes ([`crate::plugins::loopback`]): slower, for tests.
+    pub loopback: bool,
+}
+
+/// Why a host cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The data folder cannot be made.
+    #[error("{} cannot be made ({source}); give another folder with --data", path.display())]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `config.json` cannot be read.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The program's own options contradict each other.
+    #[error("the host's own options: {0}")]
+    Schema(#[from] SchemaError),
+    /// A folder of plugins cannot be read.
+    #[error("{} cannot be read ({source})", path.display())]
+    Plugins {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// An open host.
+#[derive(Debug)]
+pub struct Atelier {
+    data: PathBuf,
+    store: Arc<LiveOptions>,
+    config: ConfigFile,
+    report: ConfigReport,
+    stale: Vec<SetError>,
+    plugins: Vec<Entry>,
+}
+
+impl Atelier {
+    /// Opens a host: reads `config.json`, loads the plugins.
+    ///
+    /// A plugin that cannot be loaded is no reason not to open: [`Atelier::plugins`] says why.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(config: &Config) -> Result<Self, OpenError> {
+        let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
+        std::fs::create_dir_all(&data)
+            .map_err(|source| OpenError::Data { path: data.clone(), source })?;
+        let loaded = ConfigFile::load(data.join("config.json"))?;
+        let (options, stale) =
+            OptionSet::stored(Arc::new(host_schema()?), &loaded.values, &Writer::File);
+        let store: Arc<LiveOptions> = Arc::new(Store::new(options, Arc::new(PluginSet::default())));
+        let mut found = Vec::new();
+        let extensions = (!config.no_extensions).then(|| data.join("extensions"));
+        for place in extensions.iter().chain(&config.plugins) {
+            if place.is_dir() {
+                let error = |source| OpenError::Plugins { path: place.clone(), source };
+                found.extend(discover::discover(place).map_err(error)?);
+            } else if extensions.as_ref() != Some(place) {
+                // A file that is not there becomes an entry that says so.
+                found.push(place.clone());
+            }
+        }
+        let loader = Loader { cache: data.join("cache").join("plugins"), loopback: config.loopback };
+        let plugins = loader.load_all(&found, &store);
+        Ok(Self { data, store, config: loaded.file, report: loaded.report, stale, plugins })
+    }
+
+    /// The data folder, absolute.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The live options.
+    pub fn store(&self) -> &Arc<LiveOptions> {
+        &self.store
+    }
+
+    /// The file that keeps what was set on purpose.
+    pub fn config(&self) -> &ConfigFile {
+        &self.config
+    }
+
+    /// What was wrong with that file, or was changed in it.
+    pub fn config_report(&self) -> &ConfigReport {
+        &self.report
+    }
+
+    /// Stored values that their options do not take.
+    pub fn stale_options(&self) -> &[SetError] {
+        &self.stale
+    }
+
+    /// The plugins that were found, and what became of them.
+    pub fn plugins(&self) -> &[Entry] {
+        &self.plugins
+    }
+
+    /// The records of earlier runs.
+    pub fn records(&self) -> Arc<FileRecords> {
+        Arc::new(FileRecords::open(&self.data))
+    }
+
+    /// Something that runs requests.
+    pub fn runner(&self, provider: Arc<dyn ModelProvider>) -> RunnerBuilder {
+        Runner::builder(self.store.clone(), provider, self.records(), &self.data)
+    }
+}
+
+/// A1111's options, and an order of plugins for every hook.
+fn host_schema() -> Result<Schema, SchemaError> {
+    let orders = Hook::ALL.iter().map(|hook| {
+        OptionSpec::texts(format!("prioritized_callbacks_{hook}"), Vec::<String>::new())
+            .label(format!("Plugins that come first at {hook}"))
+            .section("extensions", "Extensions")
+    });
+    a1111::schema().with(orders, &Owner::Host)
+}

@@ -1,0 +1,343 @@
+//! Executing a run: iterations of sampling, decoding and saving, then the grid and the result.
+
+use std::time::Instant;
+
+use atelier_plugin_abi::{Buffer, Field, Hook, frame::Frame};
+use image::RgbImage;
+
+use super::{
+    error::{Ended, RunError},
+    observe::Sampling,
+    pipeline::{Conditioning, NoiseSource, Pipeline, PipelineError, SampleJob, Seeds, Start, Stop, Tensor},
+    runner::{ActiveRun, Picture},
+    stage::{Access, PictureAccess, Slot, Stage},
+};
+
+/// Prompts and seeds of one iteration.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Batch {
+    pub(super) iteration: u32,
+    pub(super) prompts: Vec<String>,
+    pub(super) negative_prompts: Vec<String>,
+    pub(super) seeds: Vec<i64>,
+    pub(super) subseeds: Vec<i64>,
+}
+
+impl Batch {
+    fn lend<'a>(&'a mut self, stage: Stage<'a>) -> Stage<'a> {
+        stage
+            .field(Field::Prompts, Slot::Texts(&mut self.prompts))
+            .field(Field::NegativePrompts, Slot::Texts(&mut self.negative_prompts))
+            .field(Field::Seeds, Slot::Ints(&mut self.seeds))
+            .field(Field::Subseeds, Slot::Ints(&mut self.subseeds))
+    }
+
+    fn frame(&self, hook: Hook) -> Frame {
+        Frame { iteration: self.iteration, ..Frame::new(hook) }
+    }
+}
+
+impl ActiveRun<'_> {
+    /// From the snapshot to the pictures.
+    pub(super) fn execute(&mut self) -> Result<(), Ended> {
+        self.hooks.seam.host_enters("execute");
+        let Some(pipeline) = self.pipeline.clone() else { return Ok(()) };
+        self.process()?;
+        let init = self.encode_init_images(pipeline.as_ref())?;
+        for iteration in 0..self.params.n_iter {
+            self.check_cancelled()?;
+            let mut batch = self.batch(iteration)?;
+            if batch.prompts.is_empty() {
+                break;
+            }
+            self.hooks.seam.host_enters("execute");
+            self.batch_hooks(&mut batch)?;
+            let latents = self.sample(pipeline.as_ref(), &batch, init.as_ref())?;
+            let pictures = self.decode(pipeline.as_ref(), &mut batch, latents)?;
+            self.finish_pictures(&batch, pictures)?;
+        }
+        self.hooks.seam.host_enters("execute");
+        self.grid()?;
+        self.postprocess()
+    }
+
+    fn check_cancelled(&self) -> Result<(), Ended> {
+        if self.hooks.cancel.is_cancelled() { Err(Ended::Cancelled) } else { Ok(()) }
+    }
+
+    fn process(&mut self) -> Result<(), Ended> {
+        let Self { params, pictures, names, hooks, .. } = self;
+        let stage = params
+            .lend(Stage::new(), names, false)
+            .field(Field::AllPrompts, Slot::Texts(&mut pictures.all_prompts))
+            .field(Field::AllNegativePrompts, Slot::Texts(&mut pictures.all_negative_prompts))
+            .field(Field::AllSeeds, Slot::Ints(&mut pictures.all_seeds))
+            .field(Field::AllSubseeds, Slot::Ints(&mut pictures.all_subseeds));
+        hooks.call(Frame::new(Hook::Process), stage)
+    }
+
+    /// The slice of an iteration, as A1111 takes it.
+    fn batch(&self, iteration: u32) -> Result<Batch, Ended> {
+        let size = self.params.batch_size as usize;
+        let from = iteration as usize * size;
+        let all = &self.pictures;
+        let to = (from + size).min(all.all_prompts.len());
+        let from = from.min(to);
+        let missing = |field| RunError::Parameter {
+            field,
+            reason: format!("a hook left fewer of them than prompts ({to})"),
+        };
+        Ok(Batch {
+            iteration,
+            prompts: all.all_prompts[from..to].to_vec(),
+            negative_prompts: all
+                .all_negative_prompts
+                .get(from..to)
+                .ok_or_else(|| missing("all_negative_prompts"))?
+                .to_vec(),
+            seeds: all.all_seeds.get(from..to).ok_or_else(|| missing("all_seeds"))?.to_vec(),
+            subseeds: all
+                .all_subseeds
+                .get(from..to)
+                .ok_or_else(|| missing("all_subseeds"))?
+                .to_vec(),
+        })
+    }
+
+    fn batch_hooks(&mut self, batch: &mut Batch) -> Result<(), Ended> {
+        for hook in [Hook::BeforeProcessBatch, Hook::ProcessBatch] {
+            let Self { params, names, hooks, .. } = self;
+            let frame = batch.frame(hook);
+            hooks.call(frame, batch.lend(params.lend(Stage::new(), names, false)))?;
+        }
+        Ok(())
+    }
+
+    /// The starting pictures as latents, one per picture of a batch.
+    fn encode_init_images(&self, pipeline: &dyn Pipeline) -> Result<Option<Tensor>, Ended> {
+        let Some(images) = &self.request.init_images else { return Ok(None) };
+        let mut latents = Vec::new();
+        for picture in &images.0 {
+            latents.push(pipeline.encode(&to_floats(picture))?);
+        }
+        let Some(first) = latents.first() else { return Ok(None) };
+        let [_, channels, height, width] = first.shape;
+        let count = self.params.batch_size as usize;
+        let mut data = Vec::with_capacity(first.data.len() * count);
+        for latents in latents.iter().cycle().take(count) {
+            data.extend_from_slice(&latents.data);
+        }
+        Ok(Some(Tensor { shape: [count, channels, height, width], data }))
+    }
+
+    fn sample(
+        &mut self,
+        pipeline: &dyn Pipeline,
+        batch: &Batch,
+        init: Option<&Tensor>,
+    ) -> Result<Tensor, Ended> {
+        let seam = &mut self.hooks.seam;
+        let clip_skip = u32::try_from(seam.host_int("CLIP_stop_at_last_layers")).unwrap_or(1).max(1);
+        let source = match &*seam.host_text("randn_source") {
+            "NV" => NoiseSource::Nv,
+            // “GPU” means the device that draws, which is a CPU here.
+            _ => NoiseSource::Cpu,
+        };
+        let ensd = seam.host_int("eta_noise_seed_delta");
+        // Read where A1111 reads them: plugins steer them until sampling begins.
+        self.settings.eta_ancestral = seam.host_float("eta_ancestral");
+        self.settings.eta_ddim = seam.host_float("eta_ddim");
+        let noise_multiplier = seam.host_float("initial_noise_multiplier") as f32;
+
+        let mut cond = pipeline.encode_prompts(&batch.prompts, clip_skip)?;
+        let mut uncond = pipeline.encode_prompts(&batch.negative_prompts, clip_skip)?;
+        let seeds = Seeds {
+            seeds: batch.seeds.clone(),
+            subseeds: batch.subseeds.clone(),
+            subseed_strength: self.params.subseed_strength,
+            source,
+            ensd,
+        };
+        let mut stream = pipeline.noise(&seeds, self.params.width, self.params.height);
+        let mut noise = stream.first();
+        let init = init.map(|init| first_rows(init, noise.shape[0]));
+        if init.is_some() && (noise_multiplier - 1.0).abs() > f32::EPSILON {
+            noise.data.iter_mut().for_each(|value| *value *= noise_multiplier);
+        }
+        let start =
+            self.before_sampling(batch, noise, init, &mut cond, &mut uncond)?;
+        let job = SampleJob {
+            sampler: self.params.sampler.clone(),
+            scheduler: self.params.scheduler.clone(),
+            steps: self.params.steps,
+            cfg_scale: self.params.cfg_scale,
+            cond,
+            uncond,
+            start,
+            noise: stream,
+            settings: self.settings.clone(),
+        };
+        let begin = Instant::now();
+        let mut observer = Sampling {
+            hooks: &mut self.hooks,
+            observer: self.runner.observer(),
+            iteration: batch.iteration,
+            cfg_scale: job.cfg_scale,
+            ended: None,
+        };
+        let sampled = pipeline.sample(job, &mut observer);
+        let ended = observer.ended.take();
+        self.sampling += begin.elapsed();
+        match sampled {
+            Ok(latents) => Ok(latents),
+            Err(PipelineError::Stopped(Stop::Cancelled)) => Err(Ended::Cancelled),
+            Err(PipelineError::Stopped(Stop::Ended)) => Err(ended.unwrap_or(Ended::Cancelled)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Noise and conditioning are there: the last look at them.
+    fn before_sampling(
+        &mut self,
+        batch: &Batch,
+        mut noise: Tensor,
+        init: Option<Tensor>,
+        cond: &mut Conditioning,
+        uncond: &mut Conditioning,
+    ) -> Result<Start, Ended> {
+        let frame = Frame {
+            cfg_scale: self.params.cfg_scale,
+            ..batch.frame(Hook::ProcessBeforeEverySampling)
+        };
+        let stage = self
+            .params
+            .show(Stage::new())
+            .conditioning(Buffer::Cond, cond)
+            .conditioning(Buffer::Uncond, uncond);
+        Ok(match init {
+            // In txt2img the latents are the noise, under both names, as in A1111.
+            None => {
+                let stage = stage
+                    .tensor(Buffer::Latents, noise.shape, &mut noise.data, Access::Write)
+                    .alias(Buffer::Noise, Buffer::Latents);
+                self.hooks.call(frame, stage)?;
+                Start::Noise(noise)
+            }
+            Some(mut init) => {
+                let stage = stage
+                    .tensor(Buffer::Latents, init.shape, &mut init.data, Access::Write)
+                    .tensor(Buffer::Noise, noise.shape, &mut noise.data, Access::Write);
+                self.hooks.call(frame, stage)?;
+                let denoising_strength = self.params.denoising_strength;
+                Start::Latents { init, noise, denoising_strength }
+            }
+        })
+    }
+
+    /// From latents to a list of pictures.
+    fn decode(
+        &mut self,
+        pipeline: &dyn Pipeline,
+        batch: &mut Batch,
+        mut latents: Tensor,
+    ) -> Result<Vec<RgbImage>, Ended> {
+        let stage = self.params.show(Stage::new()).tensor(
+            Buffer::Latents,
+            latents.shape,
+            &mut latents.data,
+            Access::Write,
+        );
+        self.hooks.call(batch.frame(Hook::PostSample), stage)?;
+        let mut pixels = pipeline.decode(&latents)?;
+        let stage = self.params.show(Stage::new()).tensor(
+            Buffer::Pixels,
+            pixels.shape,
+            &mut pixels.data,
+            Access::Write,
+        );
+        self.hooks.call(batch.frame(Hook::PostprocessBatch), stage)?;
+        let mut pictures = to_pictures(&pixels);
+        // A1111 puts the batch's prompts back from the run's here.
+        let iteration = batch.iteration;
+        *batch = Batch { seeds: batch.seeds.clone(), subseeds: batch.subseeds.clone(), ..self.batch(iteration)? };
+        let frame = batch.frame(Hook::PostprocessBatchList);
+        let stage = batch
+            .lend(self.params.show(Stage::new()))
+            .pictures(&mut pictures, PictureAccess::List);
+        self.hooks.call(frame, stage)?;
+        Ok(pictures)
+    }
+
+    /// Picture by picture: the last hook on its pixels, then the file.
+    fn finish_pictures(&mut self, batch: &Batch, pictures: Vec<RgbImage>) -> Result<(), Ended> {
+        for (index, picture) in pictures.into_iter().enumerate() {
+            let number = self.finished.len() as u32;
+            let frame = Frame { image: number, ..batch.frame(Hook::PostprocessImage) };
+            let mut one = vec![picture];
+            let stage = self
+                .params
+                .show(Stage::new())
+                .pictures(&mut one, PictureAccess::Replace);
+            self.hooks.call(frame, stage)?;
+            if let Some(picture) = one.pop() {
+                self.save_sample(batch, index, picture)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn postprocess(&mut self) -> Result<(), Ended> {
+        let mut pictures: Vec<RgbImage> = Vec::new();
+        let mut infotexts: Vec<String> = Vec::new();
+        for picture in &mut self.finished {
+            pictures.push(std::mem::take(&mut picture.image));
+            infotexts.push(std::mem::take(&mut picture.infotext));
+        }
+        let stage = self
+            .params
+            .show(Stage::new())
+            .field(Field::Infotexts, Slot::Texts(&mut infotexts))
+            .pictures(&mut pictures, PictureAccess::Pixels);
+        let outcome = self.hooks.call(Frame::new(Hook::Postprocess), stage);
+        let both = pictures.into_iter().zip(infotexts);
+        for (finished, (image, infotext)) in self.finished.iter_mut().zip(both) {
+            *finished = Picture { image, infotext, ..finished.clone() };
+        }
+        outcome
+    }
+}
+
+/// The first rows of a batch: the last iteration may be smaller.
+fn first_rows(tensor: &Tensor, rows: usize) -> Tensor {
+    let [n, channels, height, width] = tensor.shape;
+    let rows = rows.min(n);
+    let size = channels * height * width;
+    Tensor { shape: [rows, channels, height, width], data: tensor.data[..rows * size].to_vec() }
+}
+
+/// A picture as floats in 0..1, `[1, 3, height, width]`.
+fn to_floats(picture: &RgbImage) -> Tensor {
+    let (width, height) = (picture.width() as usize, picture.height() as usize);
+    let mut tensor = Tensor::zeros([1, 3, height, width]);
+    for (x, y, pixel) in picture.enumerate_pixels() {
+        for (channel, value) in pixel.0.iter().enumerate() {
+            let at = (channel * height + y as usize) * width + x as usize;
+            tensor.data[at] = f32::from(*value) / 255.0;
+        }
+    }
+    tensor
+}
+
+/// Floats in 0..1 as pictures; A1111 scales by 255 and cuts off.
+fn to_pictures(pixels: &Tensor) -> Vec<RgbImage> {
+    let [n, _, height, width] = pixels.shape;
+    let plane = height * width;
+    let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0) as u8;
+    let picture = |index: usize| {
+        RgbImage::from_fn(width as u32, height as u32, |x, y| {
+            let at = index * 3 * plane + y as usize * width + x as usize;
+            image::Rgb([0, 1, 2].map(|channel| byte(pixels.data[at + channel * plane])))
+        })
+    };
+    (0..n).map(picture).collect()
+}

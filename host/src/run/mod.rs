@@ -1,0 +1,34 @@
+//! A run, from its request to its record.
+//!
+//! Read in this order: a [`RunRequest`] comes to the [`Runner`]; `prepare` applies overrides, makes
+//! prompts and seeds final and takes the snapshot; `execute` samples, decodes and saves; the runner
+//! closes the [`RunRecord`]. Between these, `hooks` calls the plugins, with a [`stage`] for what they
+//! may see and change and a [`seam`] for what they read of the options.
+
+mod cancel;
+mod error;
+pub mod events;
+mod execute;
+mod hooks;
+mod observe;
+mod params;
+pub mod pipeline;
+mod prepare;
+pub mod record;
+pub mod records;
+mod request;
+mod runner;
+mod save;
+mod scope;
+pub mod seam;
+mod services;
+pub mod stage;
+
+pub use cancel::CancelToken;
+pub use error::{Ended, Refused, RunError};
+pub use params::{Params, Pictures};
+pub use record::{RunRecord, RunState};
+pub use records::{FileRecords, RecordStore};
+pub use request::{InitImages, OnError, RunRequest};
+pub use runner::{Finished, Picture, Runner, RunnerBuilder};
+pub use scope::abi_value;

@@ -1,0 +1,125 @@
+//! The hooks inside sampling.
+
+use atelier_plugin_abi::{Buffer, Field, Hook, frame::Frame};
+
+use super::{
+    error::Ended,
+    events::{RunEvent, RunObserver},
+    hooks::Hooks,
+    pipeline::{Conditioning, Lent, Point, StepInfo, StepObserver, Stop},
+    stage::{Access, Slot, Stage},
+};
+
+/// Noise levels that a hook may tell the model.
+const SIGMA: (f64, f64) = (f64::MIN_POSITIVE, 1e6);
+
+/// Calls the run's hooks at the points of the sampling loop.
+pub(super) struct Sampling<'a> {
+    pub(super) hooks: &'a mut Hooks,
+    pub(super) observer: &'a dyn RunObserver,
+    pub(super) iteration: u32,
+    pub(super) cfg_scale: f64,
+    /// Why sampling was ended, for the run; the engine only passes a [`Stop`] through.
+    pub(super) ended: Option<Ended>,
+}
+
+impl Sampling<'_> {
+    fn frame(&self, hook: Hook, at: StepInfo) -> Frame {
+        Frame {
+            iteration: self.iteration,
+            step: at.step,
+            total_steps: at.total,
+            model_call: at.call,
+            sigma: at.sigma,
+            cfg_scale: self.cfg_scale,
+            ..Frame::new(hook)
+        }
+    }
+
+    fn call(&mut self, hook: Hook, at: StepInfo, stage: Stage<'_>) -> Result<(), Stop> {
+        let frame = self.frame(hook, at);
+        self.hooks.call(frame, stage).map_err(|ended| {
+            let stop = match &ended {
+                Ended::Cancelled => Stop::Cancelled,
+                Ended::Failed(_) => Stop::Ended,
+            };
+            self.ended = Some(ended);
+            stop
+        })
+    }
+}
+
+impl StepObserver for Sampling<'_> {
+    fn wants(&self, point: Point) -> bool {
+        match point {
+            Point::Denoiser => self.hooks.wants(Hook::CfgDenoiser),
+            Point::Denoised => self.hooks.wants(Hook::CfgDenoised),
+            Point::Combine => self.hooks.wants(Hook::CfgCombine),
+            Point::AfterCfg => self.hooks.wants(Hook::CfgAfterCfg),
+            // Progress and cancelling live here.
+            Point::AfterStep => true,
+        }
+    }
+
+    fn denoiser(
+        &mut self,
+        at: StepInfo,
+        x: Lent<'_>,
+        sigma: &mut f64,
+        cond: &mut Conditioning,
+        uncond: &mut Conditioning,
+    ) -> Result<(), Stop> {
+        if self.hooks.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        let stage = Stage::new()
+            .tensor(Buffer::Latents, x.shape, x.data, Access::Write)
+            .conditioning(Buffer::Cond, cond)
+            .conditioning(Buffer::Uncond, uncond)
+            .field(Field::Sigma, Slot::Float(sigma, SIGMA));
+        self.call(Hook::CfgDenoiser, at, stage)
+    }
+
+    fn denoised(&mut self, at: StepInfo, cond: Lent<'_>, uncond: Lent<'_>) -> Result<(), Stop> {
+        let stage = Stage::new()
+            .tensor(Buffer::DenoisedCond, cond.shape, cond.data, Access::Write)
+            .tensor(Buffer::DenoisedUncond, uncond.shape, uncond.data, Access::Write);
+        self.call(Hook::CfgDenoised, at, stage)
+    }
+
+    fn combine(
+        &mut self,
+        at: StepInfo,
+        x: &[f32],
+        cond: &[f32],
+        uncond: &[f32],
+        combined: Lent<'_>,
+    ) -> Result<(), Stop> {
+        let shape = combined.shape;
+        let stage = Stage::new()
+            .view(Buffer::Latents, shape, x)
+            .view(Buffer::DenoisedCond, shape, cond)
+            .view(Buffer::DenoisedUncond, shape, uncond)
+            .tensor(Buffer::Denoised, shape, combined.data, Access::Write);
+        self.call(Hook::CfgCombine, at, stage)
+    }
+
+    fn after_cfg(&mut self, at: StepInfo, denoised: Lent<'_>) -> Result<(), Stop> {
+        let stage =
+            Stage::new().tensor(Buffer::Denoised, denoised.shape, denoised.data, Access::Write);
+        self.call(Hook::CfgAfterCfg, at, stage)
+    }
+
+    fn after_step(&mut self, at: StepInfo, x: Lent<'_>) -> Result<(), Stop> {
+        if self.hooks.wants(Hook::AfterStep) {
+            let stage = Stage::new().tensor(Buffer::Latents, x.shape, x.data, Access::Write);
+            self.call(Hook::AfterStep, at, stage)?;
+        }
+        let (iteration, step, total) = (self.iteration, at.step + 1, at.total);
+        self.observer.event(&self.hooks.run, &RunEvent::Step { iteration, step, total });
+        if self.hooks.cancel.is_cancelled() {
+            return Err(Stop::Cancelled);
+        }
+        Ok(())
+    }
+}

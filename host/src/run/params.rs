@@ -1,0 +1,209 @@
+//! The parameters of a prepared run.
+
+use atelier_plugin_abi::{Field, Value};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::RunError,
+    pipeline::Pipeline,
+    request::RunRequest,
+    stage::{Slot, Stage},
+};
+
+/// What a run is drawn with; hooks may change most of it until it is used.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "as in RunRequest")]
+pub struct Params {
+    pub is_img2img: bool,
+    pub steps: u32,
+    pub cfg_scale: f64,
+    pub width: u32,
+    pub height: u32,
+    pub sampler: String,
+    pub scheduler: String,
+    pub batch_size: u32,
+    pub n_iter: u32,
+    pub denoising_strength: f64,
+    pub subseed_strength: f64,
+    pub do_not_save_samples: bool,
+    pub do_not_save_grid: bool,
+}
+
+/// Prompts and seeds of every picture of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "A1111's names")]
+pub struct Pictures {
+    pub all_prompts: Vec<String>,
+    pub all_negative_prompts: Vec<String>,
+    pub all_seeds: Vec<i64>,
+    pub all_subseeds: Vec<i64>,
+}
+
+/// Limits of numbers, the same for requests and for hooks.
+pub const STEPS: (u32, u32) = (1, 10_000);
+/// Pictures per iteration, and iterations.
+pub const COUNTS: (u32, u32) = (1, 1024);
+/// Sides in pixels.
+pub const SIDES: (u32, u32) = (8, 16_384);
+/// Guidance.
+pub const CFG: (f64, f64) = (-1000.0, 1000.0);
+const SHARE: (f64, f64) = (0.0, 1.0);
+
+/// The names that a hook may set.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Samplers.
+    pub samplers: Vec<&'static str>,
+    /// Schedulers.
+    pub schedulers: Vec<&'static str>,
+}
+
+impl Params {
+    /// The request's parameters; a size that is not given is 0 until the checkpoint is known.
+    pub fn of(request: &RunRequest) -> Self {
+        Self {
+            is_img2img: request.init_images.is_some(),
+            steps: request.steps,
+            cfg_scale: request.cfg_scale,
+            width: request.width.unwrap_or(0),
+            height: request.height.unwrap_or(0),
+            sampler: request.sampler_name.clone(),
+            scheduler: request.scheduler.clone(),
+            batch_size: request.batch_size,
+            n_iter: request.n_iter,
+            denoising_strength: request.denoising_strength,
+            subseed_strength: request.subseed_strength,
+            do_not_save_samples: request.do_not_save_samples,
+            do_not_save_grid: request.do_not_save_grid,
+        }
+    }
+
+    /// Fills in the checkpoint's size and the samplers' own names, and checks everything.
+    ///
+    /// # Errors
+    /// [`RunError::Parameter`] and [`RunError::Pipeline`].
+    pub fn settle(&mut self, pipeline: &dyn Pipeline) -> Result<(), RunError> {
+        let model = pipeline.model();
+        let sides = [
+            ("width", &mut self.width, model.native_size.0),
+            ("height", &mut self.height, model.native_size.1),
+        ];
+        for (field, side, native) in sides {
+            if *side == 0 {
+                *side = native;
+            }
+            let multiple = model.size_multiple.max(1);
+            if !side.is_multiple_of(multiple) {
+                let nearest = (*side / multiple).max(1) * multiple;
+                let reason = format!(
+                    "{side} is no multiple of {multiple}, which {} needs; try {nearest} or {}",
+                    model.name,
+                    nearest + multiple
+                );
+                return Err(RunError::Parameter { field, reason });
+            }
+        }
+        let unknown = |kind, name: &str, known: Vec<&str>| super::pipeline::PipelineError::UnknownName {
+            kind,
+            name: name.to_owned(),
+            known: known.join(", "),
+        };
+        let sampler = pipeline.sampler_name(&self.sampler);
+        pipeline
+            .scheduler_name(&self.scheduler, &self.sampler)
+            .ok_or_else(|| unknown("scheduler", &self.scheduler, pipeline.schedulers()))?;
+        sampler
+            .ok_or_else(|| unknown("sampler", &self.sampler, pipeline.samplers()))?
+            .clone_into(&mut self.sampler);
+        self.check()
+    }
+
+    /// Checks what can be checked without a checkpoint.
+    ///
+    /// # Errors
+    /// [`RunError::Parameter`].
+    pub fn check(&self) -> Result<(), RunError> {
+        let whole = |field, value: u32, (min, max): (u32, u32)| {
+            let reason = format!("{value} is not from {min} to {max}");
+            if (min..=max).contains(&value) {
+                Ok(())
+            } else {
+                Err(RunError::Parameter { field, reason })
+            }
+        };
+        let number = |field, value: f64, (min, max): (f64, f64)| {
+            let reason = format!("{value} is not a number from {min} to {max}");
+            if value.is_finite() && value >= min && value <= max {
+                Ok(())
+            } else {
+                Err(RunError::Parameter { field, reason })
+            }
+        };
+        whole("steps", self.steps, STEPS)?;
+        whole("batch_size", self.batch_size, COUNTS)?;
+        whole("n_iter", self.n_iter, COUNTS)?;
+        if self.width != 0 {
+            whole("width", self.width, SIDES)?;
+        }
+        if self.height != 0 {
+            whole("height", self.height, SIDES)?;
+        }
+        number("cfg_scale", self.cfg_scale, CFG)?;
+        number("denoising_strength", self.denoising_strength, SHARE)?;
+        number("subseed_strength", self.subseed_strength, SHARE)
+    }
+
+    /// Lends the parameters to look at.
+    pub fn show<'a>(&self, stage: Stage<'a>) -> Stage<'a> {
+        let int = |value: u32| Slot::Fixed(Value::Int(i64::from(value)));
+        let float = |value: f64| Slot::Fixed(Value::Float(value));
+        let text = |value: &str| Slot::Fixed(Value::Text(value.into()));
+        let bool = |value: bool| Slot::Fixed(Value::Bool(value));
+        stage
+            .field(Field::IsImg2Img, bool(self.is_img2img))
+            .field(Field::Steps, int(self.steps))
+            .field(Field::CfgScale, float(self.cfg_scale))
+            .field(Field::Width, int(self.width))
+            .field(Field::Height, int(self.height))
+            .field(Field::Sampler, text(&self.sampler))
+            .field(Field::Scheduler, text(&self.scheduler))
+            .field(Field::BatchSize, int(self.batch_size))
+            .field(Field::Iterations, int(self.n_iter))
+            .field(Field::DenoisingStrength, float(self.denoising_strength))
+            .field(Field::SubseedStrength, float(self.subseed_strength))
+            .field(Field::DoNotSaveSamples, bool(self.do_not_save_samples))
+            .field(Field::DoNotSaveGrid, bool(self.do_not_save_grid))
+    }
+
+    /// Lends the parameters to change. Counts and sizes can be changed before the run is prepared
+    /// only: `resize` says whether that is so.
+    pub fn lend<'a>(&'a mut self, stage: Stage<'a>, names: &Names, resize: bool) -> Stage<'a> {
+        let fixed = |value: u32| Slot::Fixed(Value::Int(i64::from(value)));
+        let stage = if resize {
+            stage
+                .field(Field::Width, Slot::UInt(&mut self.width, (0, SIDES.1)))
+                .field(Field::Height, Slot::UInt(&mut self.height, (0, SIDES.1)))
+                .field(Field::BatchSize, Slot::UInt(&mut self.batch_size, COUNTS))
+                .field(Field::Iterations, Slot::UInt(&mut self.n_iter, COUNTS))
+                .field(Field::SubseedStrength, Slot::Float(&mut self.subseed_strength, SHARE))
+        } else {
+            let strength = Slot::Fixed(Value::Float(self.subseed_strength));
+            stage
+                .field(Field::Width, fixed(self.width))
+                .field(Field::Height, fixed(self.height))
+                .field(Field::BatchSize, fixed(self.batch_size))
+                .field(Field::Iterations, fixed(self.n_iter))
+                .field(Field::SubseedStrength, strength)
+        };
+        stage
+            .field(Field::IsImg2Img, Slot::Fixed(Value::Bool(self.is_img2img)))
+            .field(Field::Steps, Slot::UInt(&mut self.steps, STEPS))
+            .field(Field::CfgScale, Slot::Float(&mut self.cfg_scale, CFG))
+            .field(Field::Sampler, Slot::Text(&mut self.sampler, names.samplers.clone()))
+            .field(Field::Scheduler, Slot::Text(&mut self.scheduler, names.schedulers.clone()))
+            .field(Field::DenoisingStrength, Slot::Float(&mut self.denoising_strength, SHARE))
+            .field(Field::DoNotSaveSamples, Slot::Bool(&mut self.do_not_save_samples))
+            .field(Field::DoNotSaveGrid, Slot::Bool(&mut self.do_not_save_grid))
+    }
+}

@@ -1,0 +1,188 @@
+//! Preparing a run: hooks on the request, base, overrides, checkpoint, prompts and seeds, snapshot.
+
+use std::sync::Arc;
+
+use atelier_plugin_abi::{Field, Hook, frame::Frame};
+use image::imageops::FilterType;
+
+use super::{
+    error::Ended,
+    events::RunEvent,
+    params::{Names, Pictures},
+    pipeline::SamplerSettings,
+    record::{PreparedRun, RecordedOverride, RunState},
+    runner::ActiveRun,
+    services::RunServices,
+    stage::{Slot, Stage},
+};
+use crate::options::Value;
+
+/// Random seeds are below this, as in A1111 v1.10.1.
+const SEED_END: u64 = 4_294_967_294;
+
+impl ActiveRun<'_> {
+    /// From the request to the snapshot, and the plugins' instances.
+    pub(super) fn prepare(&mut self) -> Result<(), Ended> {
+        self.hooks.seam.host_enters("prepare");
+        self.before_process()?;
+        // From here on one state of the options counts: overrides, filling and snapshot.
+        self.hooks.seam.freeze();
+        self.hooks.seam.host_enters("prepare");
+        self.load_checkpoint()?;
+        self.hooks.seam.host_enters("prepare");
+        if let Some(pipeline) = &self.pipeline {
+            self.params.settle(pipeline.as_ref())?;
+        }
+        self.fit_init_images();
+        self.pictures = self.prompts_and_seeds()?;
+        self.settings = self.fill_settings();
+        if self.runner.recording() {
+            self.hooks.seam.take_snapshot();
+        }
+        self.note_prepared()?;
+        self.start_plugins()
+    }
+
+    /// The request may be changed, overrides may be added.
+    fn before_process(&mut self) -> Result<(), Ended> {
+        let Self { params, request, hooks, .. } = self;
+        // The checkpoint is not known yet: names are checked when it is.
+        let stage = params
+            .lend(Stage::new(), &Names::default(), true)
+            .field(Field::Prompt, Slot::Text(&mut request.prompt, Vec::new()))
+            .field(Field::NegativePrompt, Slot::Text(&mut request.negative_prompt, Vec::new()))
+            .field(Field::Seed, Slot::Int(&mut request.seed))
+            .field(Field::Subseed, Slot::Int(&mut request.subseed));
+        hooks.call(Frame::new(Hook::BeforeProcess), stage)
+    }
+
+    fn load_checkpoint(&mut self) -> Result<(), Ended> {
+        let name = self.hooks.seam.host_text("sd_model_checkpoint");
+        let name = (!name.is_empty()).then_some(&*name);
+        let (pipeline, fresh) = self.runner.provider().get(name)?;
+        let model = pipeline.model().clone();
+        self.names = Names { samplers: pipeline.samplers(), schedulers: pipeline.schedulers() };
+        self.record.model = Some(model.clone());
+        self.record.engine = Some(pipeline.build());
+        self.hooks.model = Some(model);
+        self.pipeline = Some(pipeline);
+        if fresh {
+            self.hooks.call(Frame::new(Hook::ModelLoaded), Stage::new())?;
+        }
+        Ok(())
+    }
+
+    /// A1111's “Just resize”.
+    fn fit_init_images(&mut self) {
+        let (width, height) = (self.params.width, self.params.height);
+        for picture in self.request.init_images.iter_mut().flat_map(|images| &mut images.0) {
+            if picture.dimensions() != (width, height) {
+                *picture = image::imageops::resize(picture, width, height, FilterType::Lanczos3);
+            }
+        }
+    }
+
+    /// Lists for every picture of the run, as A1111 v1.10.1 makes them: picture `i` has seed
+    /// `seed + i`, unless variation seeds are in use, which then count instead.
+    fn prompts_and_seeds(&mut self) -> Result<Pictures, Ended> {
+        let count = (self.params.batch_size as usize) * (self.params.n_iter as usize);
+        let seed = fixed(self.request.seed);
+        let subseed = fixed(self.request.subseed);
+        (self.request.seed, self.request.subseed) = (seed, subseed);
+        let varied = self.params.subseed_strength != 0.0;
+        let step = |from: i64, index: usize| from.wrapping_add(index as i64);
+        Ok(Pictures {
+            all_prompts: vec![self.request.prompt.clone(); count],
+            all_negative_prompts: vec![self.request.negative_prompt.clone(); count],
+            all_seeds: (0..count).map(|i| if varied { seed } else { step(seed, i) }).collect(),
+            all_subseeds: (0..count).map(|i| step(subseed, i)).collect(),
+        })
+    }
+
+    /// Settings that A1111 fills from options before its run begins.
+    fn fill_settings(&mut self) -> SamplerSettings {
+        let seam = &mut self.hooks.seam;
+        SamplerSettings {
+            eta_ancestral: seam.host_float("eta_ancestral"),
+            eta_ddim: seam.host_float("eta_ddim"),
+            s_churn: seam.host_float("s_churn"),
+            s_tmin: seam.host_float("s_tmin"),
+            s_tmax: seam.host_float("s_tmax"),
+            s_noise: seam.host_float("s_noise"),
+            s_min_uncond: seam.host_float("s_min_uncond"),
+            s_min_uncond_all: seam.host_bool("s_min_uncond_all"),
+            skip_early_cond: seam.host_float("skip_early_cond"),
+            sigma_min: seam.host_float("sigma_min"),
+            sigma_max: seam.host_float("sigma_max"),
+            rho: seam.host_float("rho"),
+            always_discard_next_to_last_sigma: seam.host_bool("always_discard_next_to_last_sigma"),
+            sgm_noise_multiplier: seam.host_bool("sgm_noise_multiplier"),
+            img2img_fix_steps: seam.host_bool("img2img_fix_steps"),
+            img2img_extra_noise: seam.host_float("img2img_extra_noise"),
+        }
+    }
+
+    fn note_prepared(&mut self) -> Result<(), Ended> {
+        let mut init_images = Vec::new();
+        for picture in self.request.init_images.iter().flat_map(|images| &images.0) {
+            let bytes = crate::output::png::write(picture, &[])?;
+            init_images.push(self.runner.records().put_blob(&bytes)?);
+        }
+        let layer = self.hooks.seam.overrides().into_iter();
+        self.record.overrides =
+            layer.map(|(key, value, writer)| (key, RecordedOverride { value, writer })).collect();
+        self.record.prepared = Some(PreparedRun {
+            params: self.params.clone(),
+            pictures: self.pictures.clone(),
+            settings: self.settings.clone(),
+            init_images,
+        });
+        self.record.order = self.hooks.order();
+        self.record.state = RunState::Executing;
+        self.runner.records().put(&self.record)?;
+        self.runner.event(
+            &self.record.id,
+            &RunEvent::Prepared {
+                iterations: self.params.n_iter,
+                pictures: self.pictures.all_prompts.len() as u32,
+                steps: self.params.steps,
+            },
+        );
+        Ok(())
+    }
+
+    fn start_plugins(&mut self) -> Result<(), Ended> {
+        let clip_skip = self.hooks.seam.host_int("CLIP_stop_at_last_layers");
+        let folder = self.samples_folder();
+        if let Some(pipeline) = &self.pipeline {
+            let seed = self.pictures.all_seeds.first().copied().unwrap_or(0);
+            let services = RunServices::new(pipeline.clone(), clip_skip, folder, seed);
+            self.hooks.services = Some(Arc::new(services));
+        }
+        let stage = self
+            .params
+            .show(Stage::new())
+            .field(Field::AllPrompts, Slot::FixedTexts(&self.pictures.all_prompts))
+            .field(Field::AllNegativePrompts, Slot::FixedTexts(&self.pictures.all_negative_prompts))
+            .field(Field::AllSeeds, Slot::FixedInts(&self.pictures.all_seeds))
+            .field(Field::AllSubseeds, Slot::FixedInts(&self.pictures.all_subseeds));
+        self.hooks.start(stage)
+    }
+}
+
+/// A seed, random where −1 asks for one.
+fn fixed(seed: i64) -> i64 {
+    if seed != -1 {
+        return seed;
+    }
+    // A v4 UUID is as good a source of random bits as any here.
+    (uuid::Uuid::new_v4().as_u64_pair().0 % SEED_END) as i64
+}
+
+/// The short names of options that are texts in folders: empty means “the other one”.
+pub(super) fn first_text(values: [&Value; 2]) -> Option<Arc<str>> {
+    values.into_iter().find_map(|value| match value {
+        Value::Text(text) if !text.is_empty() => Some(text.clone()),
+        _ => None,
+    })
+}

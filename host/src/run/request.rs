@@ -1,0 +1,126 @@
+//! What a run is asked for.
+
+use std::collections::BTreeMap;
+
+use image::RgbImage;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::seam::SeamMode;
+use crate::plugins::{GivenArgs, PluginId};
+
+/// What becomes of a run when a hook fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnError {
+    /// The run goes on as if the hook had not run.
+    #[default]
+    Skip,
+    /// The run fails.
+    FailRun,
+    /// The run goes on as if the hook had not run, and the plugin is not called again until the host
+    /// is started anew.
+    Disable,
+}
+
+impl std::str::FromStr for OnError {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "skip" => Ok(Self::Skip),
+            "fail-run" => Ok(Self::FailRun),
+            "disable" => Ok(Self::Disable),
+            other => Err(format!("“{other}” is no policy: use skip, fail-run or disable")),
+        }
+    }
+}
+
+/// The pictures an img2img run starts from.
+#[derive(Clone, Debug, Default)]
+pub struct InitImages(pub Vec<RgbImage>);
+
+/// A request for pictures. Field names are A1111's.
+///
+/// The settings of the run itself (`seam`, `on_error`) are no options: they are recorded beside the
+/// snapshot, not in it.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunRequest {
+    /// Prompt.
+    pub prompt: String,
+    /// Negative prompt.
+    pub negative_prompt: String,
+    /// Seed of the first picture, −1 for a random one.
+    pub seed: i64,
+    /// Variation seed of the first picture, −1 for a random one.
+    pub subseed: i64,
+    /// Weight of the variation seed, 0 to 1.
+    pub subseed_strength: f64,
+    /// Sampling steps.
+    pub steps: u32,
+    /// Guidance scale.
+    pub cfg_scale: f64,
+    /// Width in pixels; the checkpoint's own without.
+    pub width: Option<u32>,
+    /// Height in pixels; the checkpoint's own without.
+    pub height: Option<u32>,
+    /// Sampler, by A1111's name.
+    pub sampler_name: String,
+    /// Scheduler, by A1111's name.
+    pub scheduler: String,
+    /// Pictures per iteration.
+    pub batch_size: u32,
+    /// Iterations.
+    pub n_iter: u32,
+    /// For img2img: how far the picture is left, 0 to 1.
+    pub denoising_strength: f64,
+    /// For img2img: the pictures it starts from. Not in the JSON: the record names their blobs.
+    #[serde(skip)]
+    pub init_images: Option<InitImages>,
+    /// Options for this run.
+    pub override_settings: Map<String, Json>,
+    /// Whether they end with the run (A1111's name; nothing is restored, they were never applied).
+    pub override_settings_restore_afterwards: bool,
+    /// Arguments of plugins.
+    pub plugin_args: BTreeMap<PluginId, GivenArgs>,
+    /// Leaves single pictures unsaved.
+    pub do_not_save_samples: bool,
+    /// Leaves the grid unsaved and unmade.
+    pub do_not_save_grid: bool,
+    /// How live reads are answered.
+    pub seam: SeamMode,
+    /// The same for single plugins.
+    pub seam_of: BTreeMap<PluginId, SeamMode>,
+    /// What a failed hook does to the run.
+    pub on_error: OnError,
+}
+
+impl Default for RunRequest {
+    fn default() -> Self {
+        Self {
+            prompt: String::new(),
+            negative_prompt: String::new(),
+            seed: -1,
+            subseed: -1,
+            subseed_strength: 0.0,
+            steps: 20,
+            cfg_scale: 7.0,
+            width: None,
+            height: None,
+            sampler_name: "Euler a".to_owned(),
+            scheduler: "Automatic".to_owned(),
+            batch_size: 1,
+            n_iter: 1,
+            denoising_strength: 0.75,
+            init_images: None,
+            override_settings: Map::new(),
+            override_settings_restore_afterwards: true,
+            plugin_args: BTreeMap::new(),
+            do_not_save_samples: false,
+            do_not_save_grid: false,
+            seam: SeamMode::default(),
+            seam_of: BTreeMap::new(),
+            on_error: OnError::default(),
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Runs requests: opens the record, goes through the stages, and closes it whatever happens.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use image::RgbImage;
+use jiff::Zoned;
+
+use super::{
+    cancel::CancelToken,
+    error::{Ended, Refused, RunError},
+    events::{RunEvent, RunObserver, Unobserved},
+    hooks::{Attachment, Hooks},
+    params::{Names, Params, Pictures},
+    pipeline::{ModelProvider, Pipeline, PipelineError, SamplerSettings},
+    record::{RECORD_VERSION, RecordedPlugin, RunRecord, RunState},
+    records::RecordStore,
+    request::RunRequest,
+    seam::{Seam, SeamMode},
+};
+use crate::{
+    plugins::{PluginId, declaration::fill_args},
+    state::LiveOptions,
+};
+
+/// A finished picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Pixels.
+    pub image: RgbImage,
+    /// How it was made, in A1111's layout.
+    pub infotext: String,
+    /// Where it was saved; none where it was not.
+    pub path: Option<PathBuf>,
+    /// Whether it is the grid.
+    pub grid: bool,
+    /// Seed.
+    pub seed: i64,
+}
+
+/// A run that is over.
+#[derive(Debug)]
+pub struct Finished {
+    /// What is kept of it.
+    pub record: RunRecord,
+    /// Its pictures, the grid first where there is one. A run that was cancelled or failed has those
+    /// that were finished before.
+    pub pictures: Vec<Picture>,
+    /// Why it failed, if it did.
+    pub error: Option<RunError>,
+}
+
+/// Runs requests, several at a time where asked from several threads.
+pub struct Runner {
+    store: Arc<LiveOptions>,
+    provider: Arc<dyn ModelProvider>,
+    records: Arc<dyn RecordStore>,
+    observer: Arc<dyn RunObserver>,
+    data: PathBuf,
+    recording: bool,
+    /// Plugins that failed under “disable”, until the host is started anew.
+    disabled: Mutex<BTreeSet<PluginId>>,
+}
+
+impl fmt::Debug for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runner")
+            .field("provider", &self.provider)
+            .field("records", &self.records)
+            .field("recording", &self.recording)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes a [`Runner`].
+pub struct RunnerBuilder {
+    runner: Runner,
+}
+
+impl fmt::Debug for RunnerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.runner.fmt(f)
+    }
+}
+
+impl RunnerBuilder {
+    /// Tells an observer of every run.
+    #[must_use]
+    pub fn observer(mut self, observer: Arc<dyn RunObserver>) -> Self {
+        self.runner.observer = observer;
+        self
+    }
+
+    /// Switches recording of snapshots off, for tests that compare with and without. A run then makes
+    /// no snapshot object at all; a plugin that asks for one is skipped.
+    #[must_use]
+    pub fn recording(mut self, recording: bool) -> Self {
+        self.runner.recording = recording;
+        self
+    }
+
+    /// The runner.
+    pub fn build(self) -> Runner {
+        self.runner
+    }
+}
+
+impl Runner {
+    /// A runner over live options, checkpoints and a place for records. Relative folders in options
+    /// are below `data`.
+    pub fn builder(
+        store: Arc<LiveOptions>,
+        provider: Arc<dyn ModelProvider>,
+        records: Arc<dyn RecordStore>,
+        data: impl Into<PathBuf>,
+    ) -> RunnerBuilder {
+        RunnerBuilder {
+            runner: Self {
+                store,
+                provider,
+                records,
+                observer: Arc::new(Unobserved),
+                data: data.into(),
+                recording: true,
+                disabled: Mutex::default(),
+            },
+        }
+    }
+
+    /// The live options.
+    pub fn store(&self) -> &Arc<LiveOptions> {
+        &self.store
+    }
+
+    /// The checkpoints.
+    pub fn provider(&self) -> &dyn ModelProvider {
+        self.provider.as_ref()
+    }
+
+    /// The records.
+    pub fn records(&self) -> &dyn RecordStore {
+        self.records.as_ref()
+    }
+
+    /// Who listens.
+    pub fn observer(&self) -> &dyn RunObserver {
+        self.observer.as_ref()
+    }
+
+    /// Whether snapshots are recorded.
+    pub fn recording(&self) -> bool {
+        self.recording
+    }
+
+    pub(super) fn data(&self) -> &std::path::Path {
+        &self.data
+    }
+
+    pub(super) fn event(&self, run: &str, event: &RunEvent) {
+        self.observer.event(run, event);
+    }
+
+    /// Runs a request to its end.
+    ///
+    /// # Errors
+    /// [`Refused`] where the request is no good; nothing has begun then. A run that fails later is a
+    /// [`Finished`] run with an error.
+    pub fn run(&self, request: RunRequest, cancel: &CancelToken) -> Result<Finished, Refused> {
+        self.run_within(None, request, cancel)
+    }
+
+    /// Runs a request as the child of another run.
+    ///
+    /// # Errors
+    /// As [`Runner::run`].
+    pub fn run_within(
+        &self,
+        parent: Option<&str>,
+        request: RunRequest,
+        cancel: &CancelToken,
+    ) -> Result<Finished, Refused> {
+        let mut run = ActiveRun::open(self, parent, request, cancel)?;
+        self.event(&run.record.id, &RunEvent::Started);
+        let drawn = catch_unwind(AssertUnwindSafe(|| {
+            run.prepare()?;
+            run.execute()
+        }));
+        let outcome = drawn.unwrap_or_else(|payload| {
+            // A defect of the host or the engine; the run still has to be closed.
+            let message = payload
+                .downcast_ref::<String>()
+                .cloned()
+                .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+                .unwrap_or_else(|| "a panic without a text".to_owned());
+            let message = format!("the host panicked: {message}; please report this");
+            Err(Ended::Failed(RunError::Pipeline(PipelineError::Engine(message))))
+        });
+        Ok(run.finalize(outcome))
+    }
+}
+
+/// A run between its opening and its end.
+pub(super) struct ActiveRun<'r> {
+    pub(super) runner: &'r Runner,
+    pub(super) request: RunRequest,
+    pub(super) params: Params,
+    pub(super) pictures: Pictures,
+    pub(super) settings: SamplerSettings,
+    pub(super) names: Names,
+    pub(super) pipeline: Option<Arc<dyn Pipeline>>,
+    pub(super) hooks: Hooks,
+    pub(super) record: RunRecord,
+    pub(super) finished: Vec<Picture>,
+    pub(super) sampling: Duration,
+    pub(super) started: Zoned,
+    begin: Instant,
+}
+
+impl<'r> ActiveRun<'r> {
+    /// Checks a request that leaves the queue, and opens its record.
+    fn open(
+        runner: &'r Runner,
+        parent: Option<&str>,
+        request: RunRequest,
+        cancel: &CancelToken,
+    ) -> Result<Self, Refused> {
+        let pins = request.seam == SeamMode::Pin
+            || request.seam_of.values().any(|mode| *mode == SeamMode::Pin);
+        if pins && !runner.recording {
+            return Err(Refused::PinWithoutSnapshot);
+        }
+        let params = Params::of(&request);
+        params.check().map_err(|error| match error {
+            RunError::Parameter { field, reason } => Refused::Parameter { field, reason },
+            other => Refused::Parameter { field: "request", reason: other.to_string() },
+        })?;
+        let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
+        // One look at options, schema and plugins.
+        let state = runner.store.load_full();
+        let overrides = request.override_settings.iter().map(|(key, value)| (key.as_str(), value));
+        let seam = Seam::open(id.clone(), runner.store.clone(), overrides)
+            .map_err(Refused::Overrides)?;
+        let set = &state.companion;
+        for plugin in request.plugin_args.keys() {
+            if set.get(plugin).is_none() {
+                let known: Vec<_> = set.iter().map(|p| p.manifest.id.as_str()).collect();
+                let reason = format!("it is not loaded; loaded are: {}", known.join(", "));
+                return Err(Refused::Arguments { plugin: plugin.clone(), reason });
+            }
+        }
+        let out = runner.disabled.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut attachments = Vec::new();
+        let active = set.order().of(atelier_plugin_abi::Hook::Start).iter();
+        for plugin in active.filter(|id| !out.contains(*id)).filter_map(|id| set.get(id)) {
+            let id = &plugin.manifest.id;
+            let args = fill_args(&plugin.declaration.args, request.plugin_args.get(id))
+                .map_err(|reason| Refused::Arguments { plugin: id.clone(), reason })?;
+            let mode = request.seam_of.get(id).copied().unwrap_or(request.seam);
+            attachments.push(Attachment { plugin: plugin.clone(), args, mode });
+        }
+        let hooks =
+            Hooks::new(id.clone(), seam, set, attachments, request.on_error, cancel.clone());
+        let started = Zoned::now();
+        let record = open_record(&id, parent, &request, &hooks, &started);
+        runner.records.put(&record)?;
+        Ok(Self {
+            runner,
+            params,
+            pictures: Pictures::default(),
+            settings: no_settings(),
+            names: Names::default(),
+            pipeline: None,
+            hooks,
+            record,
+            finished: Vec::new(),
+            sampling: Duration::ZERO,
+            started,
+            begin: Instant::now(),
+            request,
+        })
+    }
+
+    /// Closes the run, whatever its outcome.
+    fn finalize(mut self, outcome: Result<(), Ended>) -> Finished {
+        let (state, mut error) = match outcome {
+            Ok(()) => (RunState::Done, None),
+            Err(Ended::Cancelled) => (RunState::Cancelled, None),
+            Err(Ended::Failed(error)) => (RunState::Failed, Some(error)),
+        };
+        self.record.state = RunState::Finalizing;
+        self.hooks.seam.host_enters("finalize");
+        self.hooks.finish(state.word());
+        if !self.request.override_settings_restore_afterwards {
+            if let Err(errors) = self.hooks.seam.commit_layer() {
+                for error in errors {
+                    tracing::warn!(run = %self.record.id, "override not kept: {error}");
+                }
+            }
+        }
+        let mut disabled = self.runner.disabled.lock().unwrap_or_else(PoisonError::into_inner);
+        disabled.append(&mut self.hooks.disabled);
+        drop(disabled);
+        self.close_record(state, error.as_ref());
+        let kept = self.keep_record();
+        if let (Err(failed), None) = (kept, &error) {
+            tracing::error!("{failed}");
+            error = Some(failed.into());
+        }
+        self.runner.event(&self.record.id, &RunEvent::Finished { state });
+        Finished { record: self.record, pictures: self.finished, error }
+    }
+
+    fn close_record(&mut self, state: RunState, error: Option<&RunError>) {
+        let (record, hooks) = (&mut self.record, &mut self.hooks);
+        record.state = state;
+        record.error = error.map(ToString::to_string);
+        record.snapshot = hooks.seam.snapshot().map(crate::options::Snapshot::digest);
+        record.hooks = hooks.timings();
+        record.ledger = hooks.seam.ledger_rows();
+        record.outside_writes = hooks.seam.outside_writes().to_vec();
+        record.failures = std::mem::take(&mut hooks.failures);
+        record.finished = Some(timestamp(&Zoned::now()));
+        record.seconds = self.begin.elapsed().as_secs_f64();
+        record.sampling_seconds = self.sampling.as_secs_f64();
+    }
+
+    fn keep_record(&self) -> Result<(), super::record::RecordError> {
+        if let Some(snapshot) = self.hooks.seam.snapshot() {
+            self.runner.records.put_snapshot(snapshot)?;
+        }
+        self.runner.records.put(&self.record)
+    }
+}
+
+fn timestamp(time: &Zoned) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+}
+
+fn no_settings() -> SamplerSettings {
+    SamplerSettings {
+        eta_ancestral: 0.0,
+        eta_ddim: 0.0,
+        s_churn: 0.0,
+        s_tmin: 0.0,
+        s_tmax: 0.0,
+        s_noise: 0.0,
+        s_min_uncond: 0.0,
+        s_min_uncond_all: false,
+        skip_early_cond: 0.0,
+        sigma_min: 0.0,
+        sigma_max: 0.0,
+        rho: 0.0,
+        always_discard_next_to_last_sigma: false,
+        sgm_noise_multiplier: false,
+        img2img_fix_steps: false,
+        img2img_extra_noise: 0.0,
+    }
+}
+
+fn open_record(
+    id: &str,
+    parent: Option<&str>,
+    request: &RunRequest,
+    hooks: &Hooks,
+    started: &Zoned,
+) -> RunRecord {
+    let plugins = hooks.plugins().map(|plugin| {
+        let id = &plugin.manifest.id;
+        RecordedPlugin {
+            id: id.to_string(),
+            version: plugin.manifest.version.clone(),
+            hash: plugin.hash.clone(),
+            path: plugin.path.clone(),
+            seam: request.seam_of.get(id).copied().unwrap_or(request.seam),
+        }
+    });
+    RunRecord {
+        record_version: RECORD_VERSION,
+        id: id.to_owned(),
+        parent: parent.map(str::to_owned),
+        state: RunState::Preparing,
+        error: None,
+        started: timestamp(started),
+        finished: None,
+        process: std::process::id(),
+        host: env!("CARGO_PKG_VERSION").to_owned(),
+        request: serde_json::to_value(request).unwrap_or_default(),
+        on_error: request.on_error,
+        prepared: None,
+        overrides: Default::default(),
+        snapshot: None,
+        model: None,
+        engine: None,
+        plugins: plugins.collect(),
+        order: Default::default(),
+        hooks: Vec::new(),
+        failures: Vec::new(),
+        ledger: Vec::new(),
+        outside_writes: Vec::new(),
+        outputs: Vec::new(),
+        seconds: 0.0,
+        sampling_seconds: 0.0,
+    }
+}

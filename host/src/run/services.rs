@@ -1,0 +1,80 @@
+//! Work that the host does for hooks.
+
+use std::{path::PathBuf, sync::Arc};
+
+use atelier_plugin_abi::host::{ServiceReply, ServiceRequest};
+use image::RgbImage;
+
+use super::{
+    pipeline::{Pipeline, PipelineError, Tensor},
+    scope::Services,
+};
+use crate::output::{
+    encode::{Format, encode},
+    sequence::{Naming, Target, save_image_file},
+};
+
+/// The services of one run.
+#[derive(Debug)]
+pub(super) struct RunServices {
+    pipeline: Arc<dyn Pipeline>,
+    clip_skip: u32,
+    folder: PathBuf,
+    seed: i64,
+}
+
+impl RunServices {
+    pub(super) fn new(
+        pipeline: Arc<dyn Pipeline>,
+        clip_skip: i64,
+        folder: PathBuf,
+        seed: i64,
+    ) -> Self {
+        let clip_skip = u32::try_from(clip_skip).unwrap_or(1).max(1);
+        Self { pipeline, clip_skip, folder, seed }
+    }
+
+    fn save(
+        &self,
+        suffix: &str,
+        (width, height): (usize, usize),
+        data: &[u8],
+    ) -> Result<PathBuf, PipelineError> {
+        let failed = |error: &dyn std::fmt::Display| PipelineError::Engine(error.to_string());
+        let picture = RgbImage::from_raw(width as u32, height as u32, data.to_vec())
+            .ok_or_else(|| failed(&"the picture's bytes do not fill its size"))?;
+        let bytes = encode(&picture, Format::Png, None, &[]).map_err(|error| failed(&error))?;
+        let decoration = format!("{}{suffix}", self.seed);
+        let target = Target {
+            folder: &self.folder,
+            basename: "",
+            decoration: &crate::output::safe_name::part(&decoration, false),
+            extension: Format::Png.extension(),
+            naming: Naming::Numbered,
+        };
+        save_image_file(&target, &bytes).map_err(|error| failed(&error))
+    }
+}
+
+impl Services for RunServices {
+    fn serve(&self, request: ServiceRequest<'_>) -> Result<ServiceReply, PipelineError> {
+        let tensor = |Tensor { shape, data }| ServiceReply::Tensor { shape, rank: 4, data };
+        Ok(match request {
+            ServiceRequest::EncodeText(text) => {
+                let cond = self.pipeline.encode_prompts(&[text.to_owned()], self.clip_skip)?;
+                let [rows, tokens, width] = cond.shape;
+                ServiceReply::Tensor { shape: [rows, tokens, width, 1], rank: 3, data: cond.data }
+            }
+            ServiceRequest::Decode { shape, data } => {
+                tensor(self.pipeline.decode(&Tensor { shape, data: data.to_vec() })?)
+            }
+            ServiceRequest::Encode { shape, data } => {
+                tensor(self.pipeline.encode(&Tensor { shape, data: data.to_vec() })?)
+            }
+            ServiceRequest::SavePicture { suffix, width, height, data } => {
+                let path = self.save(suffix, (width, height), data)?;
+                ServiceReply::Text(path.display().to_string())
+            }
+        })
+    }
+}
