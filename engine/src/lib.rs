@@ -1,1 +1,38 @@
-//! (to be written)
+//! Stable Diffusion on candle, with a sampling loop that can be watched and changed at every step.
+//!
+//! [`Engine::load`] reads a folder in diffusers' layout: CLIP text encoder, UNet2DCondition and
+//! AutoencoderKL as safetensors (f16 or f32 on disk, f32 when computing). Every size and group
+//! count comes from the folder's `config.json` files.
+//!
+//! A picture is made in three calls: [`Engine::encode_prompts`], [`Engine::sample`] and
+//! [`Engine::decode`]. An [`Observer`] sees and may change what goes through the sampling loop.
+//! Numbers and names follow A1111 (AUTOMATIC1111's web UI) v1.10.1 wherever both have them, so
+//! that a seed means the same noise and a sampler's name the same steps.
+//!
+//! The crate knows no plugin, no option store and no HTTP.
+
+#![deny(unsafe_code)]
+
+mod checkpoint;
+mod clip;
+mod conditioning;
+mod engine;
+mod error;
+mod kernels;
+mod noise;
+mod sampling;
+mod tensor;
+mod unet;
+mod vae;
+mod weights;
+
+pub use checkpoint::{LoadError, ModelFile, ModelInfo, Part};
+pub use conditioning::{Conditioning, ConditioningError};
+pub use engine::Engine;
+pub use error::EngineError;
+pub use noise::{ImageRng, NoiseSource};
+pub use sampling::{
+    Observer, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler, Start, StepInfo,
+    Stop, Unobserved,
+};
+pub use tensor::{Tensor, TensorError};

@@ -1,0 +1,78 @@
+//! What can be wrong with a checkpoint folder.
+
+use std::path::PathBuf;
+
+/// Why a folder could not be loaded. Every message names the file and, where there is one, the key.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A file that a diffusers folder has is not there.
+    #[error("{} is missing; a checkpoint is a diffusers folder with unet, vae, text_encoder, tokenizer and scheduler, download or convert it again", file.display())]
+    Missing {
+        /// The file looked for.
+        file: PathBuf,
+    },
+    /// The system refused to read a file.
+    #[error("cannot read {}: {source}", file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// The system's report.
+        source: std::io::Error,
+    },
+    /// A configuration file is not JSON of the expected form.
+    #[error("{} is not a configuration this engine can read: {source}", file.display())]
+    Json {
+        /// The file.
+        file: PathBuf,
+        /// Place and reason.
+        source: serde_json::Error,
+    },
+    /// A configuration value is impossible, or of a kind of model that this engine does not run.
+    #[error("{}: {key} is {value}, but must be {expected}", file.display())]
+    Config {
+        /// The file.
+        file: PathBuf,
+        /// The key in it.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What would do.
+        expected: String,
+    },
+    /// The tokenizer's files contradict each other or are broken.
+    #[error("{}: {problem}; copy the tokenizer folder of the original checkpoint again", file.display())]
+    Tokenizer {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A weights file is cut off, is not safetensors, or has an element type that cannot be read.
+    #[error("{} is not a whole safetensors file: {source}; download it again", file.display())]
+    Weights {
+        /// The file.
+        file: PathBuf,
+        /// The reader's report.
+        source: candle_core::Error,
+    },
+    /// A tensor that the configuration calls for is not in the file.
+    #[error("{} has no tensor {key}; file and config.json do not belong together", file.display())]
+    MissingKey {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name.
+        key: String,
+    },
+    /// A tensor has another shape than the configuration calls for.
+    #[error("{}: {key} has shape {found:?}, config.json calls for {expected:?}", file.display())]
+    WrongShape {
+        /// The file.
+        file: PathBuf,
+        /// The tensor's name.
+        key: String,
+        /// The shape by config.json.
+        expected: Vec<usize>,
+        /// The shape in the file.
+        found: Vec<usize>,
+    },
+}

@@ -1,0 +1,10 @@
+//! The CLIP text encoder.
+
+mod chunks;
+mod config;
+mod encoder;
+mod tokenizer;
+
+pub(crate) use chunks::CHUNK;
+pub(crate) use encoder::TextModel;
+pub(crate) use tokenizer::TextTokenizer;

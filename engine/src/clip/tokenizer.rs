@@ -1,0 +1,120 @@
+//! CLIP's tokenizer from a checkpoint's own vocabulary.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use instant_clip_tokenizer::{Token, Tokenizer};
+use serde::Deserialize;
+use unicode_normalization::UnicodeNormalization;
+
+use super::chunks::{CHUNK, Special, chunks};
+use crate::checkpoint::{ConfigFile, LoadError, read};
+
+const BEGIN: &str = "<|startoftext|>";
+const END: &str = "<|endoftext|>";
+/// Bytes as such and at a word's end, and the two special tokens.
+const WITHOUT_MERGES: usize = 512 + 2;
+
+/// Turns prompts into chunks of token ids.
+pub(crate) struct TextTokenizer {
+    inner: Tokenizer,
+    special: Special,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    pad_token: Option<TokenName>,
+}
+
+/// A token's text alone or with its treatment.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TokenName {
+    Plain(String),
+    Added { content: String },
+}
+
+impl TextTokenizer {
+    /// Reads `merges.txt`, `vocab.json` and `tokenizer_config.json` of `folder`.
+    ///
+    /// # Errors
+    /// [`LoadError::Tokenizer`] if they are broken or do not agree, or an error of reading.
+    pub(crate) fn load(folder: &Path) -> Result<Self, LoadError> {
+        let merges_file = folder.join("merges.txt");
+        let vocab_file = folder.join("vocab.json");
+        let broken =
+            |file: &Path, problem: String| LoadError::Tokenizer { file: file.to_owned(), problem };
+        let (_, vocab): (_, HashMap<String, u32>) = ConfigFile::read(&vocab_file, &[])?;
+        let size = u16::try_from(vocab.len()).ok().filter(|n| usize::from(*n) >= WITHOUT_MERGES);
+        let Some(size) = size else {
+            let problem = format!("{} tokens are not a CLIP vocabulary", vocab.len());
+            return Err(broken(&vocab_file, problem));
+        };
+        let merges = read(&merges_file)?;
+        let inner = Tokenizer::with_vocabulary(merges.as_slice(), size)
+            .map_err(|e| broken(&merges_file, e.to_string()))?;
+        let (begin, end) = (inner.start_of_text(), inner.end_of_text());
+        for (name, token) in [(BEGIN, begin), (END, end)] {
+            let listed = vocab.get(name).copied();
+            if listed != Some(u32::from(token.to_u16())) {
+                let problem = format!(
+                    "{name} is token {listed:?}, but merges.txt makes it {}",
+                    token.to_u16()
+                );
+                return Err(broken(&vocab_file, problem));
+            }
+        }
+        let end = u32::from(end.to_u16());
+        let special = Special {
+            begin: u32::from(begin.to_u16()),
+            end,
+            pad: pad_token(folder, &vocab)?.unwrap_or(end),
+            comma: vocab.get(",</w>").copied(),
+        };
+        Ok(Self { inner, special })
+    }
+
+    /// The number of different tokens.
+    pub(crate) fn vocabulary(&self) -> usize {
+        self.special.end as usize + 1
+    }
+
+    /// One prompt in chunks of [`CHUNK`] tokens.
+    pub(crate) fn encode(&self, prompt: &str) -> Vec<[u32; CHUNK]> {
+        chunks(&self.tokens(prompt), self.special)
+    }
+
+    /// The number of a prompt's tokens, and the room for text in the chunks that hold it.
+    pub(crate) fn count(&self, prompt: &str) -> (usize, usize) {
+        let tokens = self.tokens(prompt);
+        (tokens.len(), chunks(&tokens, self.special).len() * (CHUNK - 2))
+    }
+
+    fn tokens(&self, prompt: &str) -> Vec<u32> {
+        let normal: String = prompt.nfc().collect();
+        let mut tokens: Vec<Token> = Vec::new();
+        self.inner.encode(&normal, &mut tokens);
+        tokens.into_iter().map(|t| u32::from(t.to_u16())).collect()
+    }
+
+    /// The chunk of an empty prompt.
+    pub(crate) fn empty(&self) -> [u32; CHUNK] {
+        chunks(&[], self.special)[0]
+    }
+}
+
+/// The id of the padding token: SD 2 pads with "!", SD 1 with the end token.
+fn pad_token(folder: &Path, vocab: &HashMap<String, u32>) -> Result<Option<u32>, LoadError> {
+    let file = folder.join("tokenizer_config.json");
+    if !file.exists() {
+        return Ok(None);
+    }
+    let (config_file, config): (_, Config) = ConfigFile::read(&file, &[])?;
+    let Some(TokenName::Plain(name) | TokenName::Added { content: name }) = config.pad_token else {
+        return Ok(None);
+    };
+    match vocab.get(&name) {
+        Some(id) => Ok(Some(*id)),
+        None => Err(config_file.wrong("pad_token", name, "a token of vocab.json")),
+    }
+}

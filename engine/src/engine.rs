@@ -1,0 +1,229 @@
+//! A loaded checkpoint and what it can do.
+
+use std::path::Path;
+
+use candle_core::Tensor as Array;
+
+use crate::checkpoint::{ConfigFile, LoadError, ModelFile, ModelInfo, Part, weights_file};
+use crate::clip::{CHUNK, TextModel, TextTokenizer};
+use crate::conditioning::Conditioning;
+use crate::error::EngineError;
+use crate::sampling::{self, DiscreteSchedule, Observer, SampleError, SampleJob};
+use crate::tensor::Tensor;
+use crate::unet::Unet;
+use crate::vae::Vae;
+
+/// A Stable Diffusion checkpoint in memory. It does not change: one engine serves any number of
+/// threads.
+pub struct Engine {
+    info: ModelInfo,
+    tokenizer: TextTokenizer,
+    text: TextModel,
+    unet: Unet,
+    vae: Vae,
+    schedule: DiscreteSchedule,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Loads a diffusers folder: `unet`, `vae`, `text_encoder`, `tokenizer` and `scheduler`.
+    ///
+    /// # Errors
+    /// [`LoadError`] names the file and the key that will not do.
+    pub fn load(folder: &Path) -> Result<Self, LoadError> {
+        let text_folder = folder.join("text_encoder");
+        let (unet_folder, vae_folder) = (folder.join("unet"), folder.join("vae"));
+        // The UNet first: what its folder lacks says best that this is no checkpoint.
+        let unet = Unet::load(&unet_folder)?;
+        let vae = Vae::load(&vae_folder)?;
+        let tokenizer = TextTokenizer::load(&folder.join("tokenizer"))?;
+        let text = TextModel::load(&text_folder, tokenizer.vocabulary())?;
+        let schedule = DiscreteSchedule::load(&folder.join("scheduler/scheduler_config.json"))?;
+        let latent_channels = vae.latent_channels();
+        let unet_config = ConfigFile { file: unet_folder.join("config.json") };
+        let (inputs, outputs) = unet.channels();
+        for (key, value) in [("in_channels", inputs), ("out_channels", outputs)] {
+            let expected = format!("the autoencoder's {latent_channels} latent channels");
+            unet_config.require(value == latent_channels, key, value, &expected)?;
+        }
+        let text_width = text.width();
+        let expected = format!("the text encoder's hidden_size {text_width}");
+        let value = unet.text_width();
+        unet_config.require(value == text_width, "cross_attention_dim", value, &expected)?;
+        let [height, width] = unet.sample_size();
+        let name = folder.canonicalize().ok().as_deref().and_then(Path::file_name).map_or_else(
+            || folder.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        let diffusers = "diffusion_pytorch_model";
+        let info = ModelInfo {
+            name,
+            folder: folder.to_owned(),
+            native_width: width * vae.factor(),
+            native_height: height * vae.factor(),
+            vae_factor: vae.factor(),
+            latent_channels,
+            text_width,
+            text_layers: text.layers(),
+            files: [
+                ModelFile::new(Part::Unet, weights_file(&unet_folder, diffusers)),
+                ModelFile::new(Part::Vae, weights_file(&vae_folder, diffusers)),
+                ModelFile::new(Part::TextEncoder, weights_file(&text_folder, "model")),
+            ],
+        };
+        tracing::debug!(name = info.name, text_width, "checkpoint loaded");
+        Ok(Self { info, tokenizer, text, unet, vae, schedule })
+    }
+
+    /// Facts about the checkpoint.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// Encodes prompts, one row each. Long prompts take several chunks of 75 tokens, cut as in
+    /// A1111 v1.10.1; shorter rows are filled with the empty prompt to the longest one's chunks.
+    ///
+    /// `clip_skip` 1 uses every layer of the text encoder, 2 leaves out the last, and so on; the
+    /// final norm always follows. Prompts are plain text: weights and schedules in brackets are
+    /// not treated here.
+    ///
+    /// # Errors
+    /// [`EngineError::NoPrompts`], [`EngineError::ClipSkip`], or a failure of computing.
+    pub fn encode_prompts(
+        &self,
+        prompts: &[&str],
+        clip_skip: u32,
+    ) -> Result<Conditioning, EngineError> {
+        if prompts.is_empty() {
+            return Err(EngineError::NoPrompts);
+        }
+        let layers = self.text.layers();
+        if !(1..=layers).contains(&clip_skip) {
+            return Err(EngineError::ClipSkip { given: clip_skip, layers });
+        }
+        let encoded: Vec<_> = prompts.iter().map(|p| self.tokenizer.encode(p)).collect();
+        let most = encoded.iter().map(Vec::len).max().unwrap_or(1);
+        let mut chunks = Vec::with_capacity(prompts.len() * most);
+        for mut row in encoded {
+            row.resize(most, self.tokenizer.empty());
+            chunks.extend(row);
+        }
+        let data = self
+            .text
+            .forward(&chunks, clip_skip)
+            .and_then(|t| t.flatten_all()?.to_vec1())
+            .map_err(EngineError::compute("the text encoder"))?;
+        Ok(Conditioning::new(prompts.len(), most * CHUNK, self.text.width(), data)?)
+    }
+
+    /// The number of tokens of a prompt and of the chunks that hold it, as A1111's counter shows
+    /// them: tokens without begin and end, and 75 for each chunk.
+    pub fn count_tokens(&self, prompt: &str) -> (usize, usize) {
+        self.tokenizer.count(prompt)
+    }
+
+    /// Both with the same number of tokens: the shorter one is filled with the empty prompt (at
+    /// `clip_skip` 1), as A1111 v1.10.1's option `pad_cond_uncond`.
+    ///
+    /// # Errors
+    /// As [`encode_prompts`](Self::encode_prompts), or [`EngineError::Conditioning`] if a width is
+    /// not this model's.
+    pub fn pad_pair(
+        &self,
+        cond: Conditioning,
+        uncond: Conditioning,
+    ) -> Result<(Conditioning, Conditioning), EngineError> {
+        let tokens = cond.tokens().max(uncond.tokens());
+        if cond.tokens() == uncond.tokens() {
+            return Ok((cond, uncond));
+        }
+        let empty = self.encode_prompts(&[""], 1)?;
+        Ok((cond.with_tokens(tokens, &empty)?, uncond.with_tokens(tokens, &empty)?))
+    }
+
+    /// Encodes pictures (`[n, 3, h, w]`, 0 to 1, sizes multiples of
+    /// [`ModelInfo::size_multiple`]) to scaled latents (`[n, c, h/f, w/f]`): the mean, or with
+    /// unit normal noise of the latents' shape a sample.
+    ///
+    /// # Errors
+    /// [`EngineError::Shape`], or a failure of computing.
+    pub fn encode_image(
+        &self,
+        rgb01: &Tensor,
+        sample_noise: Option<&Tensor>,
+    ) -> Result<Tensor, EngineError> {
+        let [n, c, h, w] = rgb01.shape();
+        let f = self.info.vae_factor;
+        if n == 0 || c != 3 || h == 0 || w == 0 || h % f != 0 || w % f != 0 {
+            return Err(EngineError::Shape {
+                what: "the picture",
+                expected: format!("[n, 3, h, w] with h and w multiples of {f}"),
+                found: rgb01.shape(),
+            });
+        }
+        let latents = [n, self.info.latent_channels, h / f, w / f];
+        if let Some(noise) = sample_noise.filter(|noise| noise.shape() != latents) {
+            return Err(EngineError::Shape {
+                what: "the noise of the encoder",
+                expected: format!("{latents:?}"),
+                found: noise.shape(),
+            });
+        }
+        // One picture at a time, as A1111 does: the widest layers take the most memory.
+        let encode = || -> candle_core::Result<Tensor> {
+            let (pictures, noise) =
+                (rgb01.to_array()?, sample_noise.map(Tensor::to_array).transpose()?);
+            each(n, |i| {
+                let x = ((pictures.narrow(0, i, 1)? * 2.0)? - 1.0)?;
+                let noise = noise.as_ref().map(|noise| noise.narrow(0, i, 1)).transpose()?;
+                self.vae.encode(&x, noise.as_ref())
+            })
+        };
+        encode().map_err(EngineError::compute("the autoencoder's encoder"))
+    }
+
+    /// Decodes scaled latents (`[n, c, h, w]`) to pictures (`[n, 3, h·f, w·f]`), clamped to 0..1.
+    ///
+    /// # Errors
+    /// [`EngineError::Shape`], or a failure of computing.
+    pub fn decode(&self, latents: &Tensor) -> Result<Tensor, EngineError> {
+        let [n, c, h, w] = latents.shape();
+        if n == 0 || c != self.info.latent_channels || h == 0 || w == 0 {
+            return Err(EngineError::Shape {
+                what: "the latents",
+                expected: format!("[n, {}, h, w]", self.info.latent_channels),
+                found: latents.shape(),
+            });
+        }
+        let decode = || -> candle_core::Result<Tensor> {
+            let latents = latents.to_array()?;
+            each(n, |i| self.vae.decode(&latents.narrow(0, i, 1)?))
+        };
+        let pictures = decode().map_err(EngineError::compute("the autoencoder's decoder"))?;
+        Ok(pictures.map(|v| (v * 0.5 + 0.5).clamp(0.0, 1.0)))
+    }
+
+    /// Samples a batch of latents; `observer` sees every step.
+    ///
+    /// # Errors
+    /// [`SampleError`]: an impossible job, a stop asked for by the observer, or output that is not
+    /// finite.
+    pub fn sample(
+        &self,
+        job: SampleJob<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Tensor, SampleError> {
+        sampling::run(&self.unet, &self.schedule, job, observer)
+    }
+}
+
+/// The results of `f` for each of `n` items below each other.
+fn each(n: usize, f: impl Fn(usize) -> candle_core::Result<Array>) -> candle_core::Result<Tensor> {
+    let items = (0..n).map(f).collect::<candle_core::Result<Vec<_>>>()?;
+    Tensor::from_array(&Array::cat(&items, 0)?)
+}

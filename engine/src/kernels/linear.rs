@@ -1,0 +1,74 @@
+//! Linear layers over the last dimension.
+
+use candle_core::{Result, Tensor};
+
+use crate::checkpoint::LoadError;
+use crate::weights::Weights;
+
+/// `x · Wᵀ (+ b)` for inputs of any rank above one.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    /// Transposed view: `[inputs, outputs]`.
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// Reads `weight` (`[outputs, inputs]`) and `bias`.
+    pub(crate) fn load(
+        w: &Weights,
+        inputs: usize,
+        outputs: usize,
+    ) -> std::result::Result<Self, LoadError> {
+        let bias = w.get([outputs], "bias")?;
+        Ok(Self { bias: Some(bias), ..Self::load_without_bias(w, inputs, outputs)? })
+    }
+
+    /// Reads `weight` (`[outputs, inputs]`).
+    pub(crate) fn load_without_bias(
+        w: &Weights,
+        inputs: usize,
+        outputs: usize,
+    ) -> std::result::Result<Self, LoadError> {
+        Self::new(w, &w.get([outputs, inputs], "weight")?, None)
+    }
+
+    /// Reads a 1×1 convolution (`[outputs, inputs, 1, 1]`) and its bias: over tokens it is a
+    /// linear layer.
+    pub(crate) fn load_convolution(
+        w: &Weights,
+        inputs: usize,
+        outputs: usize,
+    ) -> std::result::Result<Self, LoadError> {
+        let weight = w.get([outputs, inputs, 1, 1], "weight")?;
+        let weight = weight
+            .reshape((outputs, inputs))
+            .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
+        Self::new(w, &weight, Some(w.get([outputs], "bias")?))
+    }
+
+    fn new(
+        w: &Weights,
+        weight: &Tensor,
+        bias: Option<Tensor>,
+    ) -> std::result::Result<Self, LoadError> {
+        let weight = weight
+            .t()
+            .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
+        Ok(Self { weight, bias })
+    }
+
+    /// `[…, inputs]` to `[…, outputs]`.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let mut shape = x.dims().to_vec();
+        let inputs = shape.pop().unwrap_or(1);
+        let rows: usize = shape.iter().product();
+        let y = x.reshape((rows, inputs))?.matmul(&self.weight)?;
+        shape.push(y.dim(1)?);
+        let y = match &self.bias {
+            Some(bias) => y.broadcast_add(bias)?,
+            None => y,
+        };
+        y.reshape(shape)
+    }
+}

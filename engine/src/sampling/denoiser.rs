@@ -1,0 +1,248 @@
+//! One guided answer of the model: both conditionings, combined, with the observer in between.
+
+use std::borrow::Cow;
+
+use candle_core::Tensor as Array;
+
+use super::discrete::{DiscreteSchedule, Prediction};
+use super::error::SampleError;
+use super::observer::{Observer, Point, StepInfo, Stop};
+use super::settings::SamplerSettings;
+use crate::conditioning::Conditioning;
+use crate::error::EngineError;
+use crate::tensor::Tensor;
+use crate::unet::Unet;
+
+/// The network with everything that stays the same during a run.
+pub(super) struct Guided<'a> {
+    pub(super) unet: &'a Unet,
+    pub(super) schedule: &'a DiscreteSchedule,
+    pub(super) cond: Conditioning,
+    pub(super) uncond: Conditioning,
+    pub(super) cfg_scale: f64,
+    pub(super) settings: &'a SamplerSettings,
+    pub(super) observer: &'a mut dyn Observer,
+    /// Model calls planned, which `skip_early_cond` is a share of.
+    pub(super) planned: usize,
+    /// Model calls made.
+    pub(super) calls: usize,
+}
+
+/// The two predictions of one model call; the second is `None` where it was left out.
+struct Predictions {
+    cond: Tensor,
+    uncond: Option<Tensor>,
+}
+
+impl Guided<'_> {
+    /// The prediction of the finished latents from `x` at `info.sigma`.
+    pub(super) fn denoise(&mut self, info: &StepInfo, x: &Tensor) -> Result<Tensor, SampleError> {
+        let without_uncond = self.leaves_out_uncond(info.sigma);
+        self.calls += 1;
+        let mut sigma = info.sigma;
+        let (input, mut predictions) = if self.observer.wants(Point::Denoiser) {
+            let (mut input, mut cond, mut uncond) =
+                (x.clone(), self.cond.clone(), self.uncond.clone());
+            let answer =
+                self.observer.denoiser(info, &mut input, &mut sigma, &mut cond, &mut uncond);
+            checked(info, Point::Denoiser, answer)?;
+            self.check_inputs(info, x, &input, sigma, [&cond, &uncond])?;
+            let predictions = self.predict(&input, sigma, &cond, &uncond, without_uncond)?;
+            (Cow::Owned(input), predictions)
+        } else {
+            let predictions = self.predict(x, sigma, &self.cond, &self.uncond, without_uncond)?;
+            (Cow::Borrowed(x), predictions)
+        };
+        let finite = predictions.cond.is_finite()
+            && predictions.uncond.as_ref().is_none_or(Tensor::is_finite);
+        if !finite {
+            return Err(SampleError::NotFinite { step: info.step, total: info.total, sigma });
+        }
+        if self.observer.wants(Point::Denoised) {
+            let Predictions { cond, uncond } = &mut predictions;
+            let uncond = uncond.get_or_insert_with(|| cond.clone());
+            let answer = self.observer.denoised(info, cond, uncond);
+            checked(info, Point::Denoised, answer)?;
+            check_shape(info, Point::Denoised, x, cond)?;
+            check_shape(info, Point::Denoised, x, uncond)?;
+        }
+        let scale = if without_uncond { 1.0 } else { self.cfg_scale };
+        let mut combined = self.combine(info, &input, predictions, scale)?;
+        if self.observer.wants(Point::AfterCfg) {
+            let answer = self.observer.after_cfg(info, &mut combined);
+            checked(info, Point::AfterCfg, answer)?;
+            check_shape(info, Point::AfterCfg, x, &combined)?;
+        }
+        Ok(combined)
+    }
+
+    /// Tells the observer of the sampler's new `x`.
+    pub(super) fn stepped(&mut self, info: &StepInfo, x: &mut Tensor) -> Result<(), SampleError> {
+        if !self.observer.wants(Point::AfterStep) {
+            return Ok(());
+        }
+        let shape = x.shape();
+        let answer = self.observer.after_step(info, x);
+        checked(info, Point::AfterStep, answer)?;
+        if x.shape() == shape {
+            Ok(())
+        } else {
+            Err(misfit_shape(info, Point::AfterStep, shape, x.shape()))
+        }
+    }
+
+    fn combine(
+        &mut self,
+        info: &StepInfo,
+        x: &Tensor,
+        predictions: Predictions,
+        scale: f64,
+    ) -> Result<Tensor, SampleError> {
+        let Predictions { cond, uncond } = predictions;
+        let wanted = self.observer.wants(Point::Combine);
+        let factor = scale as f32;
+        let Some(uncond) = uncond else {
+            if !wanted {
+                return Ok(cond);
+            }
+            let mut combined = cond.clone();
+            let answer = self.observer.combine(info, x, &cond, &cond, scale, &mut combined);
+            checked(info, Point::Combine, answer)?;
+            check_shape(info, Point::Combine, x, &combined)?;
+            return Ok(combined);
+        };
+        if !wanted {
+            return Ok(uncond.zip(&cond, |u, c| u + factor * (c - u)));
+        }
+        let mut combined = uncond.clone().zip(&cond, |u, c| u + factor * (c - u));
+        let answer = self.observer.combine(info, x, &cond, &uncond, scale, &mut combined);
+        checked(info, Point::Combine, answer)?;
+        check_shape(info, Point::Combine, x, &combined)?;
+        Ok(combined)
+    }
+
+    /// At scale 1 the unconditional answer has no weight; the other two are A1111's
+    /// `skip_early_cond` and `s_min_uncond`.
+    fn leaves_out_uncond(&self, sigma: f64) -> bool {
+        let s = self.settings;
+        let early = s.skip_early_cond != 0.0
+            && self.calls as f64 / self.planned.max(1) as f64 <= s.skip_early_cond;
+        let late = (self.calls % 2 == 1 || s.s_min_uncond_all) && sigma < s.s_min_uncond;
+        (self.cfg_scale - 1.0).abs() < f64::EPSILON || early || late
+    }
+
+    fn predict(
+        &self,
+        x: &Tensor,
+        sigma: f64,
+        cond: &Conditioning,
+        uncond: &Conditioning,
+        without_uncond: bool,
+    ) -> Result<Predictions, SampleError> {
+        let predictions = self.predict_arrays(x, sigma, cond, uncond, without_uncond);
+        Ok(predictions.map_err(EngineError::compute("the UNet"))?)
+    }
+
+    fn predict_arrays(
+        &self,
+        x: &Tensor,
+        sigma: f64,
+        cond: &Conditioning,
+        uncond: &Conditioning,
+        without_uncond: bool,
+    ) -> candle_core::Result<Predictions> {
+        let t = self.schedule.timestep_of(sigma);
+        let c_in = 1.0 / (sigma * sigma + 1.0).sqrt();
+        let input = (x.to_array()? * c_in)?;
+        let call = |text: &Array| self.unet.forward(&input, t, text);
+        let finished = |answer: &Array| -> candle_core::Result<Tensor> {
+            Ok(self.finished(x, &Tensor::from_array(answer)?, sigma))
+        };
+        let (text, other) = (cond.to_array()?, uncond.to_array()?);
+        if without_uncond {
+            return Ok(Predictions { cond: finished(&call(&text)?)?, uncond: None });
+        }
+        if cond.tokens() != uncond.tokens() {
+            let (cond, uncond) = (finished(&call(&text)?)?, finished(&call(&other)?)?);
+            return Ok(Predictions { cond, uncond: Some(uncond) });
+        }
+        let both = Array::cat(&[&input, &input], 0)?;
+        let answer = self.unet.forward(&both, t, &Array::cat(&[&text, &other], 0)?)?;
+        let n = x.batch();
+        Ok(Predictions {
+            cond: finished(&answer.narrow(0, 0, n)?)?,
+            uncond: Some(finished(&answer.narrow(0, n, n)?)?),
+        })
+    }
+
+    /// The finished latents that the network's answer points at.
+    fn finished(&self, x: &Tensor, answer: &Tensor, sigma: f64) -> Tensor {
+        let (skip, out) = match self.schedule.prediction() {
+            Prediction::Epsilon => (1.0, -sigma),
+            Prediction::Velocity => {
+                let level = sigma * sigma + 1.0;
+                (1.0 / level, -sigma / level.sqrt())
+            }
+        };
+        let (skip, out) = (skip as f32, out as f32);
+        x.clone().zip(answer, |x, answer| skip * x + out * answer)
+    }
+
+    fn check_inputs(
+        &self,
+        info: &StepInfo,
+        x: &Tensor,
+        input: &Tensor,
+        sigma: f64,
+        texts: [&Conditioning; 2],
+    ) -> Result<(), SampleError> {
+        check_shape(info, Point::Denoiser, x, input)?;
+        let misfit = |what: String| {
+            Err(SampleError::Misfit { step: info.step, point: Point::Denoiser, what })
+        };
+        if !(sigma.is_finite() && sigma > 0.0) {
+            return misfit(format!("sigma is {sigma}, not a number above 0"));
+        }
+        for text in texts {
+            let (rows, width) = (self.cond.rows(), self.cond.width());
+            if (text.rows(), text.width()) != (rows, width) || text.tokens() == 0 {
+                let (r, t, w) = (text.rows(), text.tokens(), text.width());
+                return misfit(format!(
+                    "a conditioning is {r} rows × {t} tokens × {w}, expected {rows} rows, at least \
+                     1 token, {width}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn checked(info: &StepInfo, point: Point, answer: Result<(), Stop>) -> Result<(), SampleError> {
+    answer.map_err(|stop| match stop {
+        Stop::Cancelled => SampleError::Cancelled { step: info.step, total: info.total },
+        Stop::Failed(source) => SampleError::Observer { step: info.step, point, source },
+    })
+}
+
+fn check_shape(
+    info: &StepInfo,
+    point: Point,
+    expected: &Tensor,
+    found: &Tensor,
+) -> Result<(), SampleError> {
+    if expected.shape() == found.shape() {
+        Ok(())
+    } else {
+        Err(misfit_shape(info, point, expected.shape(), found.shape()))
+    }
+}
+
+fn misfit_shape(
+    info: &StepInfo,
+    point: Point,
+    expected: [usize; 4],
+    found: [usize; 4],
+) -> SampleError {
+    let what = format!("a tensor has shape {found:?}, expected {expected:?}");
+    SampleError::Misfit { step: info.step, point, what }
+}

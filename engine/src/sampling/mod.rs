@@ -1,0 +1,22 @@
+//! The sampling loop: samplers and schedules in k-diffusion's form, classifier-free guidance, and
+//! the observer.
+
+mod ddim;
+mod denoiser;
+mod discrete;
+mod error;
+mod kdiffusion;
+mod observer;
+mod run;
+mod sampler;
+mod scheduler;
+mod settings;
+
+pub(crate) use discrete::DiscreteSchedule;
+pub use error::SampleError;
+pub use observer::{Observer, Point, StepInfo, Stop, Unobserved};
+pub(crate) use run::run;
+pub use run::{SampleJob, Start};
+pub use sampler::Sampler;
+pub use scheduler::Scheduler;
+pub use settings::SamplerSettings;

@@ -1,0 +1,210 @@
+//! A job, from its start to its last step.
+
+use super::ddim;
+use super::denoiser::Guided;
+use super::discrete::DiscreteSchedule;
+use super::error::SampleError;
+use super::kdiffusion;
+use super::observer::Observer;
+use super::sampler::Sampler;
+use super::scheduler::Scheduler;
+use super::settings::SamplerSettings;
+use crate::conditioning::Conditioning;
+use crate::noise::ImageRng;
+use crate::tensor::Tensor;
+use crate::unet::Unet;
+
+/// One batch to sample.
+#[derive(Debug)]
+pub struct SampleJob<'a> {
+    /// The sampler.
+    pub sampler: Sampler,
+    /// The schedule; DDIM does not use it.
+    pub scheduler: Scheduler,
+    /// Steps, 1 to 10,000. From latents see [`SamplerSettings::fix_steps`].
+    pub steps: u32,
+    /// Weight of the prompt against the negative prompt. At 1 the negative prompt has no weight
+    /// and its model call is left out.
+    pub cfg_scale: f64,
+    /// The prompts, one row per picture.
+    pub cond: Conditioning,
+    /// The negative prompts, one row per picture; may have another number of tokens.
+    pub uncond: Conditioning,
+    /// Where the sampling starts.
+    pub start: Start,
+    /// The noise of the steps; [`ImageRng::first`] has been drawn, for [`Start`].
+    pub rng: &'a mut ImageRng,
+    /// The knobs.
+    pub settings: SamplerSettings,
+}
+
+/// Where the sampling starts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Start {
+    /// Unit normal noise: text to picture.
+    Noise(Tensor),
+    /// Latents with noise on top: picture to picture.
+    Latents {
+        /// Scaled latents, from [`Engine::encode_image`](crate::Engine::encode_image).
+        init: Tensor,
+        /// Unit normal noise.
+        noise: Tensor,
+        /// How much of the way is sampled anew, 0 to 1.
+        denoising_strength: f64,
+    },
+}
+
+/// Samples a batch.
+pub(crate) fn run(
+    unet: &Unet,
+    schedule: &DiscreteSchedule,
+    job: SampleJob<'_>,
+    observer: &mut dyn Observer,
+) -> Result<Tensor, SampleError> {
+    check(unet, &job)?;
+    let SampleJob { sampler, scheduler, cfg_scale, cond, uncond, start, rng, settings, .. } = job;
+    let settings = &settings;
+    let steps = job.steps as usize;
+    let mut model = Guided {
+        unet,
+        schedule,
+        cond,
+        uncond,
+        cfg_scale,
+        settings,
+        observer,
+        planned: steps,
+        calls: 0,
+    };
+    if sampler == Sampler::Ddim {
+        let (x, timesteps) = match start {
+            Start::Noise(noise) => (noise, ddim::timesteps(schedule, steps, settings)),
+            Start::Latents { init, noise, denoising_strength } => {
+                let Some(part) = Part::of(steps, denoising_strength, settings) else {
+                    return Ok(init);
+                };
+                model.planned = part.encoded + 1;
+                let mut timesteps = ddim::timesteps(schedule, part.steps, settings);
+                let a = schedule.alpha(timesteps[part.encoded]);
+                let extra = settings.extra_noise * a.sqrt();
+                let (keep, add) = (a.sqrt() as f32, ((1.0 - a).sqrt() + extra) as f32);
+                timesteps.truncate(part.encoded);
+                (init.zip(&noise, |x, noise| keep * x + add * noise), timesteps)
+            }
+        };
+        return ddim::ddim(&mut model, &timesteps, x, rng, settings);
+    }
+    let (x, sigmas) = match start {
+        Start::Noise(noise) => {
+            let sigmas = scheduler.sigmas(sampler, steps, schedule, settings);
+            let highest = sigmas[0];
+            let factor = match settings.sgm_noise_multiplier {
+                true => (1.0 + highest * highest).sqrt() as f32,
+                false => highest as f32,
+            };
+            (noise.map(|v| v * factor), sigmas)
+        }
+        Start::Latents { init, noise, denoising_strength } => {
+            let Some(part) = Part::of(steps, denoising_strength, settings) else {
+                return Ok(init);
+            };
+            model.planned = part.encoded + 1;
+            let mut sigmas = scheduler.sigmas(sampler, part.steps, schedule, settings);
+            sigmas.drain(..part.steps - part.encoded - 1);
+            let factor = (sigmas[0] + settings.extra_noise) as f32;
+            (init.zip(&noise, |x, noise| x + factor * noise), sigmas)
+        }
+    };
+    match sampler {
+        Sampler::Euler => kdiffusion::euler(&mut model, &sigmas, x, rng, settings),
+        Sampler::EulerA => kdiffusion::euler_ancestral(&mut model, &sigmas, x, rng, settings),
+        Sampler::DpmPp2M | Sampler::Ddim => kdiffusion::dpmpp_2m(&mut model, &sigmas, x),
+    }
+}
+
+/// The part of a schedule that is run from latents (A1111 v1.10.1's `setup_img2img_steps`).
+#[derive(Debug, PartialEq, Eq)]
+struct Part {
+    /// Steps of the whole schedule.
+    steps: usize,
+    /// Steps run, less one.
+    encoded: usize,
+}
+
+impl Part {
+    /// `None` if nothing is to be run.
+    fn of(steps: usize, strength: f64, settings: &SamplerSettings) -> Option<Self> {
+        let strength = strength.min(0.999);
+        if !settings.fix_steps {
+            return Some(Self { steps, encoded: (strength * steps as f64) as usize });
+        }
+        (strength > 0.0)
+            .then(|| Self { steps: (steps as f64 / strength) as usize, encoded: steps - 1 })
+    }
+}
+
+fn check(unet: &Unet, job: &SampleJob<'_>) -> Result<(), SampleError> {
+    let wrong = |field, value: String, expected: &str| {
+        Err(SampleError::Job { field, value, expected: expected.to_owned() })
+    };
+    if !(1..=10_000).contains(&job.steps) {
+        return wrong("steps", job.steps.to_string(), "1 to 10000");
+    }
+    if !job.cfg_scale.is_finite() {
+        return wrong("cfg_scale", job.cfg_scale.to_string(), "a finite number");
+    }
+    let shape = match &job.start {
+        Start::Noise(noise) => noise.shape(),
+        Start::Latents { init, noise, denoising_strength } => {
+            if !(0.0..=1.0).contains(denoising_strength) {
+                return wrong("denoising_strength", denoising_strength.to_string(), "0 to 1");
+            }
+            if init.shape() != noise.shape() {
+                let value = format!("{:?}", noise.shape());
+                return wrong("start.noise", value, &format!("shape {:?}", init.shape()));
+            }
+            init.shape()
+        }
+    };
+    let [n, c, h, w] = shape;
+    let (channels, _) = unet.channels();
+    if n == 0 || c != channels || h == 0 || w == 0 {
+        let expected = format!("at least 1 × {channels} × 1 × 1 latents");
+        return wrong("start", format!("{shape:?}"), &expected);
+    }
+    if (job.rng.batch(), job.rng.shape()) != (n, [c, h, w]) {
+        let value = format!("for {} pictures of {:?}", job.rng.batch(), job.rng.shape());
+        return wrong("rng", value, &format!("for {n} pictures of {:?}", [c, h, w]));
+    }
+    for (field, text) in [("cond", &job.cond), ("uncond", &job.uncond)] {
+        if text.rows() != n || text.width() != unet.text_width() || text.tokens() == 0 {
+            let value =
+                format!("{} rows × {} tokens × {}", text.rows(), text.tokens(), text.width());
+            let expected = format!("{n} rows × at least 1 token × {}", unet.text_width());
+            return wrong(field, value, &expected);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(steps: usize, strength: f64, fix_steps: bool) -> Option<Part> {
+        Part::of(steps, strength, &SamplerSettings { fix_steps, ..SamplerSettings::default() })
+    }
+
+    #[test]
+    fn latents_run_the_share_that_the_strength_leaves() {
+        assert_eq!(part(20, 0.75, false), Some(Part { steps: 20, encoded: 15 }));
+        assert_eq!(part(20, 1.0, false), Some(Part { steps: 20, encoded: 19 }));
+        assert_eq!(part(20, 0.0, false), Some(Part { steps: 20, encoded: 0 }));
+    }
+
+    #[test]
+    fn fixed_steps_stretch_the_schedule_instead() {
+        assert_eq!(part(20, 0.5, true), Some(Part { steps: 40, encoded: 19 }));
+        assert_eq!(part(20, 0.0, true), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! The knobs of the samplers.
+
+/// Settings of samplers and schedules. The default is A1111 v1.10.1's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SamplerSettings {
+    /// How much of its noise an ancestral sampler replaces at each step, 0 to 1 (`eta_ancestral`).
+    pub eta_ancestral: f64,
+    /// The same for DDIM (`eta_ddim`).
+    pub eta_ddim: f64,
+    /// Noise added before a step of Euler, spread over all steps.
+    pub s_churn: f64,
+    /// Lowest sigma at which `s_churn` adds noise.
+    pub s_tmin: f64,
+    /// Highest sigma at which `s_churn` adds noise; 0 is no limit.
+    pub s_tmax: f64,
+    /// Factor on the noise that `s_churn` adds.
+    pub s_noise: f64,
+    /// Below this sigma every other step leaves out the unconditional call ("NGMS"); 0 is never.
+    pub s_min_uncond: f64,
+    /// `s_min_uncond` leaves it out at every step.
+    pub s_min_uncond_all: bool,
+    /// The share of steps at the start that leave out the unconditional call; 0 is none.
+    pub skip_early_cond: f64,
+    /// Lowest sigma of the schedules that have one; 0 is the model's.
+    pub sigma_min: f64,
+    /// Highest sigma of the schedules that have one; 0 is the model's.
+    pub sigma_max: f64,
+    /// Curvature of Karras' and the polyexponential schedule; 0 is the schedule's own.
+    pub rho: f64,
+    /// Leaves out the last sigma above 0 (`always_discard_next_to_last_sigma`).
+    pub discard_next_to_last_sigma: bool,
+    /// Starts from noise × √(1 + sigma²) instead of noise × sigma (`sgm_noise_multiplier`).
+    pub sgm_noise_multiplier: bool,
+    /// From latents, makes as many steps as asked for, instead of the share that
+    /// `denoising_strength` leaves (`img2img_fix_steps`).
+    pub fix_steps: bool,
+    /// Share of noise added on top when starting from latents (`img2img_extra_noise`).
+    pub extra_noise: f64,
+}
+
+impl Default for SamplerSettings {
+    fn default() -> Self {
+        Self {
+            eta_ancestral: 1.0,
+            eta_ddim: 0.0,
+            s_churn: 0.0,
+            s_tmin: 0.0,
+            s_tmax: 0.0,
+            s_noise: 1.0,
+            s_min_uncond: 0.0,
+            s_min_uncond_all: false,
+            skip_early_cond: 0.0,
+            sigma_min: 0.0,
+            sigma_max: 0.0,
+            rho: 0.0,
+            discard_next_to_last_sigma: false,
+            sgm_noise_multiplier: false,
+            fix_steps: false,
+            extra_noise: 0.0,
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The denoising network, diffusers' UNet2DConditionModel.
+
+mod blocks;
+mod config;
+mod model;
+mod resnet;
+mod time;
+mod transformer;
+
+pub(crate) use model::Unet;
+pub(crate) use resnet::Resnet;

@@ -1,0 +1,58 @@
+//! Residual blocks, shared by UNet and autoencoder.
+
+use candle_core::{Result, Tensor};
+
+use crate::checkpoint::LoadError;
+use crate::kernels::{Conv2d, GroupNorm, Linear, Then};
+use crate::weights::Weights;
+
+/// Two convolutions around an optional time embedding, added to the input.
+pub(crate) struct Resnet {
+    norm1: GroupNorm,
+    conv1: Conv2d,
+    time: Option<Linear>,
+    norm2: GroupNorm,
+    conv2: Conv2d,
+    shortcut: Option<Conv2d>,
+}
+
+impl Resnet {
+    /// Reads a block of `inputs` to `outputs` channels; `time` is the width of the time embedding,
+    /// which the autoencoder has none of.
+    pub(crate) fn load(
+        w: &Weights,
+        inputs: usize,
+        outputs: usize,
+        groups: usize,
+        eps: f64,
+        time: Option<usize>,
+    ) -> std::result::Result<Self, LoadError> {
+        Ok(Self {
+            norm1: GroupNorm::load(&w.at("norm1"), groups, inputs, eps)?,
+            conv1: Conv2d::load(&w.at("conv1"), inputs, outputs, 3)?,
+            time: time
+                .map(|width| Linear::load(&w.at("time_emb_proj"), width, outputs))
+                .transpose()?,
+            norm2: GroupNorm::load(&w.at("norm2"), groups, outputs, eps)?,
+            conv2: Conv2d::load(&w.at("conv2"), outputs, outputs, 3)?,
+            shortcut: (inputs != outputs)
+                .then(|| Conv2d::load(&w.at("conv_shortcut"), inputs, outputs, 1))
+                .transpose()?,
+        })
+    }
+
+    /// `[n, inputs, h, w]` to `[n, outputs, h, w]`; `time` (`[n, width]`) is already activated.
+    pub(crate) fn forward(&self, x: &Tensor, time: Option<&Tensor>) -> Result<Tensor> {
+        let mut h = self.conv1.forward(&self.norm1.forward(x, Then::Silu)?)?;
+        if let (Some(project), Some(time)) = (&self.time, time) {
+            let shift = project.forward(time)?;
+            let (n, c) = shift.dims2()?;
+            h = h.broadcast_add(&shift.reshape((n, c, 1, 1))?)?;
+        }
+        let h = self.conv2.forward(&self.norm2.forward(&h, Then::Silu)?)?;
+        match &self.shortcut {
+            Some(shortcut) => shortcut.forward(x)? + h,
+            None => x + h,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Cross-attention over the picture's places.
+
+use candle_core::{D, Result, Tensor};
+
+use crate::checkpoint::LoadError;
+use crate::kernels::{GroupNorm, LayerNorm, Linear, Mask, Then, attention, from_tokens, to_tokens};
+use crate::weights::Weights;
+
+/// Sizes of a [`Transformer`].
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pub(super) channels: usize,
+    pub(super) heads: usize,
+    pub(super) depth: usize,
+    pub(super) text_width: usize,
+    pub(super) groups: usize,
+    pub(super) linear_projection: bool,
+}
+
+/// diffusers' Transformer2DModel.
+pub(super) struct Transformer {
+    norm: GroupNorm,
+    into: Linear,
+    blocks: Vec<Block>,
+    out: Linear,
+}
+
+impl Transformer {
+    pub(super) fn load(w: &Weights, shape: Shape) -> std::result::Result<Self, LoadError> {
+        let c = shape.channels;
+        let projection = |name: &str| {
+            if shape.linear_projection {
+                Linear::load(&w.at(name), c, c)
+            } else {
+                Linear::load_convolution(&w.at(name), c, c)
+            }
+        };
+        let blocks = w.at("transformer_blocks");
+        Ok(Self {
+            norm: GroupNorm::load(&w.at("norm"), shape.groups, c, 1e-6)?,
+            into: projection("proj_in")?,
+            blocks: (0..shape.depth)
+                .map(|i| Block::load(&blocks.at(i), shape))
+                .collect::<std::result::Result<_, _>>()?,
+            out: projection("proj_out")?,
+        })
+    }
+
+    /// `x`: `[n, c, h, w]`; `text`: `[n, tokens, text_width]`.
+    pub(super) fn forward(&self, x: &Tensor, text: &Tensor) -> Result<Tensor> {
+        let (_, _, height, width) = x.dims4()?;
+        let mut t = to_tokens(&self.norm.forward(x, Then::Nothing)?)?;
+        t = self.into.forward(&t)?;
+        for block in &self.blocks {
+            t = block.forward(&t, text)?;
+        }
+        x + from_tokens(&self.out.forward(&t)?, height, width)?
+    }
+}
+
+/// Self-attention, attention to the text, and a gated linear map.
+struct Block {
+    norm1: LayerNorm,
+    itself: Attention,
+    norm2: LayerNorm,
+    text: Attention,
+    norm3: LayerNorm,
+    gated: Linear,
+    narrow: Linear,
+}
+
+impl Block {
+    fn load(w: &Weights, shape: Shape) -> std::result::Result<Self, LoadError> {
+        let c = shape.channels;
+        let norm = |name: &str| LayerNorm::load(&w.at(name), c, 1e-5);
+        Ok(Self {
+            norm1: norm("norm1")?,
+            itself: Attention::load(&w.at("attn1"), c, c, shape.heads)?,
+            norm2: norm("norm2")?,
+            text: Attention::load(&w.at("attn2"), c, shape.text_width, shape.heads)?,
+            norm3: norm("norm3")?,
+            gated: Linear::load(&w.at("ff.net.0.proj"), c, 8 * c)?,
+            narrow: Linear::load(&w.at("ff.net.2"), 4 * c, c)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, text: &Tensor) -> Result<Tensor> {
+        let h = self.norm1.forward(x)?;
+        let x = (x + self.itself.forward(&h, &h)?)?;
+        let x = (&x + self.text.forward(&self.norm2.forward(&x)?, text)?)?;
+        let h = self.gated.forward(&self.norm3.forward(&x)?)?;
+        let inner = h.dim(D::Minus1)? / 2;
+        let gate = h.narrow(D::Minus1, inner, inner)?.contiguous()?.gelu_erf()?;
+        x + self.narrow.forward(&(h.narrow(D::Minus1, 0, inner)? * gate)?)?
+    }
+}
+
+struct Attention {
+    heads: usize,
+    q: Linear,
+    k: Linear,
+    v: Linear,
+    out: Linear,
+}
+
+impl Attention {
+    fn load(
+        w: &Weights,
+        channels: usize,
+        source: usize,
+        heads: usize,
+    ) -> std::result::Result<Self, LoadError> {
+        Ok(Self {
+            heads,
+            q: Linear::load_without_bias(&w.at("to_q"), channels, channels)?,
+            k: Linear::load_without_bias(&w.at("to_k"), source, channels)?,
+            v: Linear::load_without_bias(&w.at("to_v"), source, channels)?,
+            out: Linear::load(&w.at("to_out.0"), channels, channels)?,
+        })
+    }
+
+    fn forward(&self, x: &Tensor, source: &Tensor) -> Result<Tensor> {
+        let (q, k, v) = (self.q.forward(x)?, self.k.forward(source)?, self.v.forward(source)?);
+        self.out.forward(&attention(&q, &k, &v, self.heads, Mask::None)?)
+    }
+}

@@ -1,0 +1,75 @@
+//! The whole autoencoder, between pictures and scaled latents.
+
+use std::path::Path;
+
+use candle_core::{Result, Tensor};
+
+use super::coder::{Decoder, Encoder};
+use super::config::VaeConfig;
+use crate::checkpoint::{LoadError, weights_file};
+use crate::kernels::Conv2d;
+use crate::weights::Weights;
+
+/// diffusers' AutoencoderKL.
+pub(crate) struct Vae {
+    config: VaeConfig,
+    encoder: Encoder,
+    to_moments: Option<Conv2d>,
+    from_latents: Option<Conv2d>,
+    decoder: Decoder,
+}
+
+impl Vae {
+    /// Reads the autoencoder of `folder`.
+    pub(crate) fn load(folder: &Path) -> std::result::Result<Self, LoadError> {
+        let config = VaeConfig::read(&folder.join("config.json"))?;
+        let w = Weights::open(&weights_file(folder, "diffusion_pytorch_model"))?;
+        let c = config.latent_channels;
+        let pointwise = |wanted: bool, name: &str, c: usize| {
+            wanted.then(|| Conv2d::load(&w.at(name), c, c, 1)).transpose()
+        };
+        Ok(Self {
+            encoder: Encoder::load(&w.at("encoder"), &config)?,
+            to_moments: pointwise(config.use_quant_conv, "quant_conv", 2 * c)?,
+            from_latents: pointwise(config.use_post_quant_conv, "post_quant_conv", c)?,
+            decoder: Decoder::load(&w.at("decoder"), &config)?,
+            config,
+        })
+    }
+
+    /// Pixels per latent value along one side.
+    pub(crate) fn factor(&self) -> usize {
+        self.config.factor()
+    }
+
+    /// Channels of the latents.
+    pub(crate) fn latent_channels(&self) -> usize {
+        self.config.latent_channels
+    }
+
+    /// Pictures of -1 to 1 (`[n, 3, h, w]`) to scaled latents: the mean, or with `noise` (unit
+    /// normal, the latents' shape) a sample.
+    pub(crate) fn encode(&self, x: &Tensor, noise: Option<&Tensor>) -> Result<Tensor> {
+        let mut moments = self.encoder.forward(x)?;
+        if let Some(conv) = &self.to_moments {
+            moments = conv.forward(&moments)?;
+        }
+        let c = self.config.latent_channels;
+        let mut z = moments.narrow(1, 0, c)?;
+        if let Some(noise) = noise {
+            let log_variance = moments.narrow(1, c, c)?.clamp(-30f32, 20f32)?;
+            z = (z + ((log_variance * 0.5)?.exp()? * noise)?)?;
+        }
+        (z - self.config.shift_factor.unwrap_or(0.0))? * self.config.scaling_factor
+    }
+
+    /// Scaled latents to pictures of about -1 to 1, not clamped.
+    pub(crate) fn decode(&self, latents: &Tensor) -> Result<Tensor> {
+        let z = (latents / self.config.scaling_factor)?;
+        let mut z = (z + self.config.shift_factor.unwrap_or(0.0))?;
+        if let Some(conv) = &self.from_latents {
+            z = conv.forward(&z)?;
+        }
+        self.decoder.forward(&z)
+    }
+}
