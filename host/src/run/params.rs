@@ -104,11 +104,12 @@ impl Params {
                 return Err(RunError::Parameter { field, reason });
             }
         }
-        let unknown = |kind, name: &str, known: Vec<&str>| super::pipeline::PipelineError::UnknownName {
-            kind,
-            name: name.to_owned(),
-            known: known.join(", "),
-        };
+        let unknown =
+            |kind, name: &str, known: Vec<&str>| super::pipeline::PipelineError::UnknownName {
+                kind,
+                name: name.to_owned(),
+                known: known.join(", "),
+            };
         let sampler = pipeline.sampler_name(&self.sampler);
         pipeline
             .scheduler_name(&self.scheduler, &self.sampler)

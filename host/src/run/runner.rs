@@ -244,8 +244,8 @@ impl<'r> ActiveRun<'r> {
         // One look at options, schema and plugins.
         let state = runner.store.load_full();
         let overrides = request.override_settings.iter().map(|(key, value)| (key.as_str(), value));
-        let seam = Seam::open(id.clone(), runner.store.clone(), overrides)
-            .map_err(Refused::Overrides)?;
+        let seam =
+            Seam::open(id.clone(), runner.store.clone(), overrides).map_err(Refused::Overrides)?;
         let set = &state.companion;
         for plugin in request.plugin_args.keys() {
             if set.get(plugin).is_none() {

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use atelier_host::run::pipeline::{
-    Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline,
-    PipelineError, Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor,
+    Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline, PipelineError,
+    Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor,
 };
 
 /// Pixels per latent.
@@ -80,8 +80,7 @@ struct FakeNoise {
 impl FakeNoise {
     fn next(&mut self) -> Tensor {
         let size: usize = self.shape[1..].iter().product();
-        let data =
-            self.streams.iter_mut().flat_map(|random| (0..size).map(|_| random.normal()));
+        let data = self.streams.iter_mut().flat_map(|random| (0..size).map(|_| random.normal()));
         Tensor { shape: self.shape, data: data.collect() }
     }
 }

@@ -27,10 +27,7 @@ enum Phase {
     /// `before_process` runs: overrides may still be added, there is no base yet.
     Request,
     /// The base is frozen.
-    Prepared {
-        base: OptionSet,
-        snapshot: Option<Taken>,
-    },
+    Prepared { base: OptionSet, snapshot: Option<Taken> },
 }
 
 /// The snapshot with what tells whether anything changed since.
@@ -220,8 +217,8 @@ impl Seam {
             return Ok(live);
         };
         // While neither the store nor the layer has changed since the snapshot, they cannot differ.
-        let unchanged = options.version() == taken.version
-            && self.layer.generation() == taken.generation;
+        let unchanged =
+            options.version() == taken.version && self.layer.generation() == taken.generation;
         if unchanged || live == taken.snapshot.get(id) {
             let live = live.clone();
             self.ledger.live(id, None);
@@ -388,7 +385,8 @@ impl Seam {
             ));
         }
         self.write_run(key, value, plugin)?;
-        if let Some((id, (value, writer))) = self.id(key).and_then(|id| Some((id, self.layer.get(id)?)))
+        if let Some((id, (value, writer))) =
+            self.id(key).and_then(|id| Some((id, self.layer.get(id)?)))
         {
             self.lasting.insert(id, value.clone(), writer.clone());
         }

@@ -73,11 +73,7 @@ impl<'a> Tensors<'a> {
         self.conds.push(Cond { buffer, conditioning, backup: None });
     }
 
-    pub(super) fn view(
-        &mut self,
-        buffer: Buffer,
-        write: bool,
-    ) -> Result<BufferView<'_>, Refusal> {
+    pub(super) fn view(&mut self, buffer: Buffer, write: bool) -> Result<BufferView<'_>, Refusal> {
         let buffer = self.alias.filter(|(name, _)| *name == buffer).map_or(buffer, |(_, of)| of);
         if let Some(cond) = self.conds.iter_mut().find(|cond| cond.buffer == buffer) {
             let [rows, tokens, width] = cond.conditioning.shape;
@@ -146,7 +142,8 @@ impl<'a> Tensors<'a> {
 
     pub(super) fn roll_back(&mut self) {
         for tensor in &mut self.tensors {
-            if let (Some(backup), Memory::Lent(data, _)) = (tensor.backup.take(), &mut tensor.memory)
+            if let (Some(backup), Memory::Lent(data, _)) =
+                (tensor.backup.take(), &mut tensor.memory)
             {
                 data.copy_from_slice(&backup);
             }
