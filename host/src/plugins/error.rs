@@ -80,7 +80,7 @@ pub enum LoadError {
     /// No root module.
     #[error("it has a manifest but does not export a plugin; build it with #[plugin]")]
     NoModule,
-    /// Another version of abi_stable.
+    /// Another version of `abi_stable`.
     #[error(
         "built with abi_stable {plugin}, this host needs {host}; build it with the atelier-plugin-api that this host names"
     )]

@@ -207,7 +207,7 @@ impl Seam {
         let state = self.store.load();
         let options = &state.options;
         let Some(id) = options.schema().id(key) else {
-            return self.read_unknown(options, key);
+            return read_unknown(options, key);
         };
         let overridden = self.layer.get(id);
         let live = overridden.map_or_else(|| options.get(id), |(value, _)| value);
@@ -243,16 +243,6 @@ impl Seam {
         }
         self.ledger.live(id, Some(divergence));
         Ok(if mode == SeamMode::Pin { frozen } else { live })
-    }
-
-    fn read_unknown(&self, options: &OptionSet, key: &str) -> Result<Value, SeamError> {
-        options.by_key(key).cloned().ok_or_else(|| {
-            SetError::UnknownKey {
-                key: key.to_owned(),
-                nearest: options.schema().nearest(key).map(str::to_owned),
-            }
-            .into()
-        })
     }
 
     fn note_outside(&mut self, key: &str, value: &Value, writer: &Writer) {
@@ -495,4 +485,14 @@ fn admit(
     let value = Value::from_json(value.clone())
         .map_err(|source| SetError::NotExact { key: key.to_owned(), source })?;
     rules.admit(options.schema(), key, &value, writer)
+}
+
+fn read_unknown(options: &OptionSet, key: &str) -> Result<Value, SeamError> {
+    options.by_key(key).cloned().ok_or_else(|| {
+        SetError::UnknownKey {
+            key: key.to_owned(),
+            nearest: options.schema().nearest(key).map(str::to_owned),
+        }
+        .into()
+    })
 }

@@ -243,7 +243,7 @@ impl Entry<'_> {
     fn commit(&mut self) {
         match (self.draft.take(), &mut self.slot) {
             (Some(Draft::Value(Value::Text(new))), Slot::Text(old, _)) => {
-                new.as_ref().clone_into(old)
+                new.as_ref().clone_into(old);
             }
             (Some(Draft::Value(Value::Int(new))), Slot::UInt(old, _)) => {
                 // `set` has checked the limits.
