@@ -109,11 +109,7 @@ impl<T: IntoOption + ?Sized> IntoOption for &T {
     }
 }
 
-fn read<T: FromOption>(
-    cx: HookCx<'_>,
-    source: OptionSource,
-    key: &str,
-) -> Result<T, OptionError> {
+fn read<T: FromOption>(cx: HookCx<'_>, source: OptionSource, key: &str) -> Result<T, OptionError> {
     let value = cx.read_option(source, key)?;
     T::from_option(value).ok_or_else(|| OptionError::Type {
         key: key.to_owned(),
@@ -130,7 +126,9 @@ fn read_all(
         ValueRef::Json(text) => {
             serde_json::from_str(text).map_err(|error| OptionError::Host(error.to_string()))
         }
-        other => Err(OptionError::Host(format!("the host sent {} for all options", other.kind_name()))),
+        other => {
+            Err(OptionError::Host(format!("the host sent {} for all options", other.kind_name())))
+        }
     }
 }
 
