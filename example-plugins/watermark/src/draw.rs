@@ -2,7 +2,7 @@
 
 use atelier_plugin_api::ImageMut;
 
-use crate::font;
+use crate::font::{self, Line};
 
 /// Where the text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +49,10 @@ pub(crate) struct Mark {
     pub(crate) corner: Corner,
 }
 
-const SHADOW: [u8; 3] = [0, 0, 0];
 const INK: [u8; 3] = [255, 255, 255];
+const SHADOW: [u8; 3] = [0, 0, 0];
+/// How strong the shadow is beside the ink.
+const SHADOW_STRENGTH: f64 = 0.5;
 
 impl Mark {
     pub(crate) fn is_invisible(&self) -> bool {
@@ -60,19 +62,23 @@ impl Mark {
     /// Draws white letters with a dark shadow, which can be read on any ground. Letters that do not
     /// fit are cut off at the picture's edge.
     pub(crate) fn draw(&self, picture: &mut ImageMut<'_>) {
-        let text = self.text.trim();
-        let scale = scale(text, picture.width, picture.height);
-        let margin = 2 * scale;
-        let at = |far: bool, size: usize, of: usize| {
-            if far { of.saturating_sub(size + margin) } else { margin.min(of.saturating_sub(size)) }
-        };
-        let left = at(self.corner.is_right(), font::width(text) * scale, picture.width);
-        let top = at(self.corner.is_bottom(), font::HEIGHT * scale, picture.height);
+        let line = Line::new(self.text.trim());
+        let scale = scale(&line, picture.width, picture.height);
         let shift = scale.div_ceil(2);
-        for (ink, offset, strength) in [(SHADOW, shift, 0.6), (INK, 0, 1.0)] {
-            for (column, row) in font::dots(text) {
-                let (x, y) = (left + column * scale + offset, top + row * scale + offset);
-                square(picture, (x, y), scale, ink, self.opacity * strength);
+        let (width, height) = (line.width() * scale, font::HEIGHT * scale);
+        let margin = 2 * scale;
+        let left = place(self.corner.is_right(), width, margin, picture.width);
+        let top = place(self.corner.is_bottom(), height, margin, picture.height);
+        let inked = |x: usize, y: usize| line.has_ink(x / scale, y / scale);
+        let shaded = |x: usize, y: usize| x >= shift && y >= shift && inked(x - shift, y - shift);
+        for y in 0..height + shift {
+            for x in 0..width + shift {
+                let Some(pixel) = picture.pixel_mut(left + x, top + y) else { continue };
+                if inked(x, y) {
+                    blend(pixel, INK, self.opacity);
+                } else if shaded(x, y) {
+                    blend(pixel, SHADOW, self.opacity * SHADOW_STRENGTH);
+                }
             }
         }
     }
@@ -80,25 +86,21 @@ impl Mark {
 
 /// Pixels per dot: letters are about a twenty-fifth of the picture's shorter side, and the text is
 /// no wider than the picture where that can be helped.
-fn scale(text: &str, width: usize, height: usize) -> usize {
-    let fitting = width / (font::width(text) + 4);
+fn scale(line: &Line, width: usize, height: usize) -> usize {
+    let fitting = width / (line.width() + 4);
     (width.min(height) / 128).min(fitting).max(1)
 }
 
-fn square(
-    picture: &mut ImageMut<'_>,
-    (x, y): (usize, usize),
-    side: usize,
-    ink: [u8; 3],
-    opacity: f64,
-) {
-    for (dx, dy) in (0..side).flat_map(|dy| (0..side).map(move |dx| (dx, dy))) {
-        if let Some(pixel) = picture.pixel_mut(x + dx, y + dy) {
-            for (under, ink) in pixel.iter_mut().zip(ink) {
-                let (from, to) = (f64::from(*under), f64::from(ink));
-                *under = (from + (to - from) * opacity).round() as u8;
-            }
-        }
+/// Where something of a size begins, so that it lies at the near or the far side.
+fn place(far: bool, size: usize, margin: usize, of: usize) -> usize {
+    let most = of.saturating_sub(size);
+    if far { most.saturating_sub(margin) } else { margin.min(most) }
+}
+
+fn blend(pixel: &mut [u8; 3], colour: [u8; 3], opacity: f64) {
+    for (under, over) in pixel.iter_mut().zip(colour) {
+        let (from, to) = (f64::from(*under), f64::from(over));
+        *under = (from + (to - from) * opacity).round() as u8;
     }
 }
 
@@ -141,9 +143,9 @@ mod tests {
 
     #[test]
     fn a_long_text_gets_smaller_letters_before_it_is_cut_off() {
-        assert_eq!(scale("ATELIER", 512, 512), 4);
-        assert_eq!(scale(&"x".repeat(40), 512, 512), 3);
-        assert_eq!(scale(&"x".repeat(400), 512, 512), 1);
+        assert_eq!(scale(&Line::new("ATELIER"), 512, 512), 4);
+        assert_eq!(scale(&Line::new(&"x".repeat(40)), 512, 512), 3);
+        assert_eq!(scale(&Line::new(&"x".repeat(400)), 512, 512), 1);
     }
 
     #[test]

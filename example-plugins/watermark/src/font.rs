@@ -1,13 +1,13 @@
 //! A font of 3 × 5 dots, capitals only: the smallest that can be read.
 
 /// Dots of a glyph from side to side.
-pub(crate) const WIDTH: usize = 3;
+const WIDTH: usize = 3;
 /// Dots of a glyph from top to bottom.
 pub(crate) const HEIGHT: usize = 5;
 
 /// The dots of a glyph, row by row, the leftmost in the highest of three bits. Small letters have
 /// the shape of capitals; a character without a glyph is a solid box.
-pub(crate) fn glyph(character: char) -> [u8; HEIGHT] {
+fn glyph(character: char) -> [u8; HEIGHT] {
     match character.to_ascii_uppercase() {
         ' ' => [0b000, 0b000, 0b000, 0b000, 0b000],
         'A' => [0b010, 0b101, 0b111, 0b101, 0b101],
@@ -66,20 +66,26 @@ pub(crate) fn glyph(character: char) -> [u8; HEIGHT] {
     }
 }
 
-/// The dots of a line of text as columns and rows from its left upper corner.
-pub(crate) fn dots(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
-    text.chars().enumerate().flat_map(|(place, character)| {
-        let rows = glyph(character);
-        let cells = (0..HEIGHT).flat_map(|row| (0..WIDTH).map(move |column| (column, row)));
-        cells
-            .filter(move |&(column, row)| rows[row] >> (WIDTH - 1 - column) & 1 == 1)
-            .map(move |(column, row)| (place * (WIDTH + 1) + column, row))
-    })
-}
+/// A line of text as dots.
+#[derive(Clone, Debug)]
+pub(crate) struct Line(Vec<[u8; HEIGHT]>);
 
-/// Dots of a line of text from side to side.
-pub(crate) fn width(text: &str) -> usize {
-    (text.chars().count() * (WIDTH + 1)).saturating_sub(1)
+impl Line {
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.chars().map(glyph).collect())
+    }
+
+    /// Dots from side to side. Glyphs have one dot between them.
+    pub(crate) fn width(&self) -> usize {
+        (self.0.len() * (WIDTH + 1)).saturating_sub(1)
+    }
+
+    /// Whether there is ink at a column and row; there is none outside of the line.
+    pub(crate) fn has_ink(&self, column: usize, row: usize) -> bool {
+        let Some(glyph) = self.0.get(column / (WIDTH + 1)) else { return false };
+        let column = column % (WIDTH + 1);
+        column < WIDTH && row < HEIGHT && glyph[row] >> (WIDTH - 1 - column) & 1 == 1
+    }
 }
 
 #[cfg(test)]
@@ -102,10 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn dots_stay_within_the_width_of_the_text() {
-        assert_eq!(width(""), 0);
-        assert_eq!(width("ab"), 7);
-        assert_eq!(dots("HH").map(|(x, _)| x).max(), Some(6));
-        assert_eq!(dots("L").collect::<Vec<_>>().len(), 7);
+    fn a_line_has_its_glyphs_side_by_side() {
+        let row = |line: &Line, row| -> String {
+            let columns = 0..line.width() + 2;
+            columns.map(|at| if line.has_ink(at, row) { '#' } else { '.' }).collect()
+        };
+        let line = Line::new("hi");
+        assert_eq!(line.width(), 7);
+        assert_eq!(row(&line, 0), "#.#.###..");
+        assert_eq!(row(&line, 2), "###..#...");
+        assert_eq!(row(&line, 5), ".........");
+        assert_eq!(Line::new("").width(), 0);
     }
 }

@@ -120,7 +120,7 @@ impl Entry {
         let Some(mut fields) = written.as_object().cloned() else {
             return Err(bad("an action is an object".to_owned()));
         };
-        let step = Self {
+        let entry = Self {
             iteration: taken(&mut fields, "iteration").map_err(bad)?,
             image: taken(&mut fields, "image").map_err(bad)?,
             step: taken(&mut fields, "step").map_err(bad)?,
@@ -129,10 +129,10 @@ impl Entry {
             index: taken(&mut fields, "index").map_err(bad)?,
             read_as: taken(&mut fields, "as").map_err(bad)?,
             action: Action::Log(String::new()),
-            written: Value::Object(fields),
+            written: written.clone(),
         };
-        let action = Action::deserialize(&step.written).map_err(|error| bad(error.to_string()))?;
-        Ok(Self { action, ..step })
+        let action = serde_json::from_value(Value::Object(fields));
+        Ok(Self { action: action.map_err(|error| bad(error.to_string()))?, ..entry })
     }
 
     /// Whether it is meant for this place of the run.
@@ -170,16 +170,16 @@ impl Script {
             if !HOOKS.contains(&hook.as_str()) {
                 return Err(PluginError::new(format!("script: no hook is named {hook}")));
             }
-            let steps = actions.iter().map(|action| Entry::parse(&hook, action));
-            let steps = steps.collect::<Result<_, _>>()?;
-            script.0.insert(hook, steps);
+            let entries = actions.iter().map(|action| Entry::parse(&hook, action));
+            let entries = entries.collect::<Result<_, _>>()?;
+            script.0.insert(hook, entries);
         }
         Ok(script)
     }
 
     /// The actions for a hook at a place, in the order of the script.
     pub(crate) fn of(&self, hook: &str, place: Place) -> impl Iterator<Item = &Entry> {
-        self.0.get(hook).into_iter().flatten().filter(move |step| step.is_for(&place))
+        self.0.get(hook).into_iter().flatten().filter(move |entry| entry.is_for(&place))
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
 
     fn actions(text: &str, hook: &str, place: Place) -> Vec<Action> {
         let script = Script::parse(text).expect(text);
-        script.of(hook, place).map(|step| step.action.clone()).collect()
+        script.of(hook, place).map(|entry| entry.action.clone()).collect()
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_mistake_in_a_script_is_named() {
         for (text, part) in [
-            ("[", "script: EOF"),
+            ("{", "script: EOF"),
             (r#"{"sleep":[]}"#, "no hook is named sleep"),
             (r#"{"process":[1]}"#, "process: 1: an action is an object"),
             (r#"{"process":[{"jump":1}]}"#, "unknown variant `jump`"),

@@ -87,11 +87,11 @@ pub trait Stage {
 
     /// Floats by name; the stage's main ones where the name is empty.
     fn floats(&self, buffer: &str) -> Answer<Floats<'_>> {
-        absent(&format!("floats “{buffer}”"))
+        absent_floats(buffer)
     }
     /// The same, to change.
     fn floats_mut(&mut self, buffer: &str) -> Answer<&mut [f32]> {
-        absent(&format!("floats “{buffer}”"))
+        absent_floats(buffer)
     }
     /// How many pictures there are.
     fn pictures(&self) -> usize {
@@ -146,6 +146,13 @@ pub trait Stage {
 
 pub(crate) fn absent<T>(what: &str) -> Answer<T> {
     Err(PluginError::new(format!("this stage has no {what}")))
+}
+
+pub(crate) fn absent_floats<T>(buffer: &str) -> Answer<T> {
+    match buffer {
+        "" => absent("floats"),
+        name => absent(&format!("floats named {name}")),
+    }
 }
 
 /// A value of a script as the type that a setter takes.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{
     script::Place,
-    stage::{Answer, Facts, Floats, Stage, absent, given},
+    stage::{Answer, Facts, Floats, Stage, absent, absent_floats, given},
 };
 
 macro_rules! stage {
@@ -188,14 +188,14 @@ macro_rules! floats {
                     let view = self.$other();
                     Ok(Floats { shape: view.shape.to_vec(), data: view.data })
                 } )*
-                _ => absent(&format!("floats “{buffer}”")),
+                _ => absent_floats(buffer),
             }
         }
         fn floats_mut(&mut self, buffer: &str) -> Answer<&mut [f32]> {
             match buffer {
                 "" | $main => Ok(self.$get_mut().data),
                 $( $name => Ok(self.$other_mut().data), )*
-                _ => absent(&format!("floats “{buffer}” to change")),
+                _ => absent_floats(buffer),
             }
         }
     };
