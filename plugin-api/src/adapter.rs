@@ -7,9 +7,14 @@ use atelier_plugin_abi::{
     plugin::{Entry, Failure, PluginObject, RunObject},
 };
 
+#[allow(clippy::wildcard_imports, reason = "every context has its hook here")]
 use crate::{HookResult, Plugin, PluginError, Run, cx::*, forward};
 
 /// The hooks that an implementation really has; written by the attributes.
+#[diagnostic::on_unimplemented(
+    message = "the hooks of `{Self}` are not known",
+    note = "mark its `impl Run for …` with `#[plugin_run]`, or `#[plugin(…)]` where it stands alone"
+)]
 pub trait DeclaredHooks {
     /// Their names.
     const HOOKS: &'static str;

@@ -1,6 +1,9 @@
 //! The arguments of a plugin in a request.
 
-use crate::{OptionError, options::FromOption};
+use crate::{
+    OptionError,
+    options::{FromOption, IntoOption as _},
+};
 
 /// The plugin's arguments for this run, by name, defaults filled in from its
 /// [`ArgSpec`](crate::ArgSpec)s.
@@ -13,7 +16,6 @@ impl Args {
     /// # Errors
     /// An argument that the plugin did not declare, or another type.
     pub fn get<T: FromOption>(&self, name: &str) -> Result<T, OptionError> {
-        use atelier_plugin_abi::ValueRef;
         let value = self.0.get(name).ok_or_else(|| {
             let known: Vec<&str> = self.0.keys().map(String::as_str).collect();
             OptionError::Unknown(format!(
@@ -21,25 +23,12 @@ impl Args {
                 if known.is_empty() { "none".to_owned() } else { known.join(", ") }
             ))
         })?;
-        let text;
-        let lent = match value {
-            serde_json::Value::Null => ValueRef::Null,
-            serde_json::Value::Bool(v) => ValueRef::Bool(*v),
-            serde_json::Value::Number(v) => match (v.as_i64(), v.as_f64()) {
-                (Some(v), _) => ValueRef::Int(v),
-                (None, Some(v)) => ValueRef::Float(v),
-                (None, None) => ValueRef::Null,
-            },
-            serde_json::Value::String(v) => ValueRef::Text(v),
-            deep => {
-                text = deep.to_string();
-                ValueRef::Json(&text)
-            }
-        };
-        T::from_option(lent).ok_or_else(|| OptionError::Type {
-            key: name.to_owned(),
-            wanted: T::WANTED,
-            found: lent.kind_name().to_owned(),
+        value.lend(|lent| {
+            T::from_option(lent).ok_or_else(|| OptionError::Type {
+                key: name.to_owned(),
+                wanted: T::WANTED,
+                found: lent.kind_name().to_owned(),
+            })
         })
     }
 }

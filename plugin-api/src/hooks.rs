@@ -2,6 +2,7 @@
 
 #![allow(unused_variables, reason = "the default of a hook is to do nothing")]
 
+#[allow(clippy::wildcard_imports, reason = "every context has its hook here")]
 use crate::{ArgSpec, HookResult, OptionSpec, PluginError, cx::*};
 
 /// What a plugin does within a run: an instance is made for every run and dropped after it, so that

@@ -56,7 +56,7 @@ pub use atelier_plugin_abi::Level;
 pub use atelier_plugin_macros::{plugin, plugin_run};
 pub use error::{HookResult, OptionError, PluginError};
 pub use hooks::{Plugin, Run};
-pub use options::{FromOption, IntoOption, Live, RunOptions, Snapshot};
+pub use options::{FromOption, IntoOption, Live, Overrides, RunOptions, Snapshot};
 pub use spec::{ArgSpec, OptionSpec};
 pub use views::{Conditioning, ConditioningMut, Image, ImageMut, OwnedTensor, Tensor, TensorMut};
 

@@ -80,8 +80,27 @@ into_option! {
     f32: v => ValueRef::Float(f64::from(*v));
     str: v => ValueRef::Text(v);
     String: v => ValueRef::Text(v);
-    serde_json::Value: v => ValueRef::Json(&v.to_string());
     Vec<String>: v => ValueRef::Json(&serde_json::Value::from(v.clone()).to_string());
+}
+
+impl IntoOption for serde_json::Value {
+    fn lend<R>(&self, write: impl FnOnce(ValueRef<'_>) -> R) -> R {
+        let text;
+        write(match self {
+            Self::Null => ValueRef::Null,
+            Self::Bool(v) => ValueRef::Bool(*v),
+            Self::Number(v) => match (v.as_i64(), v.as_f64()) {
+                (Some(v), _) => ValueRef::Int(v),
+                (None, Some(v)) => ValueRef::Float(v),
+                (None, None) => ValueRef::Null,
+            },
+            Self::String(v) => ValueRef::Text(v),
+            Self::Array(_) | Self::Object(_) => {
+                text = self.to_string();
+                ValueRef::Json(&text)
+            }
+        })
+    }
 }
 
 impl<T: IntoOption + ?Sized> IntoOption for &T {
@@ -90,11 +109,7 @@ impl<T: IntoOption + ?Sized> IntoOption for &T {
     }
 }
 
-fn read<T: FromOption>(
-    cx: HookCx<'_>,
-    source: OptionSource,
-    key: &str,
-) -> Result<T, OptionError> {
+fn read<T: FromOption>(cx: HookCx<'_>, source: OptionSource, key: &str) -> Result<T, OptionError> {
     let value = cx.read_option(source, key)?;
     T::from_option(value).ok_or_else(|| OptionError::Type {
         key: key.to_owned(),
@@ -111,7 +126,9 @@ fn read_all(
         ValueRef::Json(text) => {
             serde_json::from_str(text).map_err(|error| OptionError::Host(error.to_string()))
         }
-        other => Err(OptionError::Host(format!("the host sent {} for all options", other.kind_name()))),
+        other => {
+            Err(OptionError::Host(format!("the host sent {} for all options", other.kind_name())))
+        }
     }
 }
 

@@ -126,7 +126,7 @@ impl Ui {
         }));
         for (at, header) in headers.iter().enumerate() {
             if let Some(column) = table.column_mut(at) {
-                column.set_padding((0, 2));
+                column.set_padding((0, 1));
                 if header.starts_with('>') {
                     column.set_cell_alignment(CellAlignment::Right);
                 }

@@ -101,8 +101,9 @@ impl Declaration {
         });
         let options = options.collect::<Result<_, LoadError>>()?;
         for arg in &raw.args {
-            arg.cast(&arg.default)
-                .map_err(|reason| LoadError::Declaration { reason: format!("default of {reason}") })?;
+            arg.cast(&arg.default).map_err(|reason| LoadError::Declaration {
+                reason: format!("default of {reason}"),
+            })?;
         }
         Ok(Self { options, args: raw.args })
     }

@@ -67,7 +67,9 @@ pub enum LoadError {
         host: AbiVersion,
     },
     /// A plugin whose panics end the process.
-    #[error("built with panic = \"abort\": a panic in it would end the host; build it with panic = \"unwind\"")]
+    #[error(
+        "built with panic = \"abort\": a panic in it would end the host; build it with panic = \"unwind\""
+    )]
     PanicAbort,
     /// The system's loader refuses.
     #[error("the system cannot load it: {reason}")]
@@ -78,8 +80,10 @@ pub enum LoadError {
     /// No root module.
     #[error("it has a manifest but does not export a plugin; build it with #[plugin]")]
     NoModule,
-    /// Another version of abi_stable.
-    #[error("built with abi_stable {plugin}, this host needs {host}; build it with the atelier-plugin-api that this host names")]
+    /// Another version of `abi_stable`.
+    #[error(
+        "built with abi_stable {plugin}, this host needs {host}; build it with the atelier-plugin-api that this host names"
+    )]
     AbiStable {
         /// The plugin's.
         plugin: String,
@@ -87,7 +91,9 @@ pub enum LoadError {
         host: String,
     },
     /// Types of the boundary that differ.
-    #[error("its view of the boundary differs from the host's: {difference}; build it with an unchanged atelier-plugin-api")]
+    #[error(
+        "its view of the boundary differs from the host's: {difference}; build it with an unchanged atelier-plugin-api"
+    )]
     Layout {
         /// Path and kind of the first difference.
         difference: String,
@@ -95,7 +101,9 @@ pub enum LoadError {
         report: String,
     },
     /// A manifest that the code contradicts.
-    #[error("its code tells another manifest than its file: {difference}; build it again, and do not edit the library")]
+    #[error(
+        "its code tells another manifest than its file: {difference}; build it again, and do not edit the library"
+    )]
     ManifestDiffers {
         /// Which field.
         difference: String,

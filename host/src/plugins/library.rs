@@ -90,7 +90,7 @@ fn header(path: &Path) -> Result<AbiHeaderRef, LoadError> {
 }
 
 /// Compares the plugin's types with the host's. The older side's layout has to be a prefix of the
-/// newer one's; abi_stable's own check always takes the host for the older side, and so refuses every
+/// newer one's; `abi_stable`'s own check always takes the host for the older side, and so refuses every
 /// plugin that was built for an earlier minor version.
 fn check_layout(
     layout: Option<&'static abi_stable::type_layout::TypeLayout>,

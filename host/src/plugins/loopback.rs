@@ -12,9 +12,7 @@ use atelier_plugin_abi::{
     Buffer, Field, Level, Value, ValueRef,
     codes::{ListOp, OptionSource, OptionTarget, Status},
     frame::Frame,
-    host::{
-        BufferView, CallFailure, Elements, HookHost, Refusal, ServiceReply, ServiceRequest,
-    },
+    host::{BufferView, CallFailure, Elements, HookHost, Refusal, ServiceReply, ServiceRequest},
 };
 use wire::{Answer, Data, Request, Scalar, Work, over_the_wire};
 

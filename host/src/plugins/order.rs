@@ -47,7 +47,8 @@ impl Order {
                 }
             }
             let Some(cycle) = cycle else { return order };
-            let names: Vec<&str> = cycle.iter().chain(cycle.first()).map(PluginId::as_str).collect();
+            let names: Vec<&str> =
+                cycle.iter().chain(cycle.first()).map(PluginId::as_str).collect();
             let path: Arc<str> = names.join(" → ").into();
             for id in cycle {
                 members.remove(&id);

@@ -199,8 +199,7 @@ impl Loader {
 
     /// Loads all given libraries that the options allow. Returns what became of each.
     pub fn load_all(&self, paths: &[PathBuf], store: &LiveOptions) -> Vec<Entry> {
-        let mut entries: Vec<Entry> =
-            paths.iter().map(|path| self.load_one(path, store)).collect();
+        let mut entries: Vec<Entry> = paths.iter().map(|path| self.load_one(path, store)).collect();
         // Cycles show when all are there.
         let cycles = store.load().companion.order.cycles.clone();
         for entry in &mut entries {
@@ -214,12 +213,8 @@ impl Loader {
     }
 
     fn load_one(&self, path: &Path, store: &LiveOptions) -> Entry {
-        let mut entry = Entry {
-            path: path.to_owned(),
-            manifest: None,
-            hash: None,
-            state: PluginState::Active,
-        };
+        let mut entry =
+            Entry { path: path.to_owned(), manifest: None, hash: None, state: PluginState::Active };
         let (manifest, library) = match self.inspect(path) {
             Ok(found) => found,
             Err(error) => {
@@ -281,8 +276,7 @@ impl Loader {
         let declared = module
             .describe()
             .map_err(|failure| LoadError::Declaration { reason: failure.to_string() })?;
-        let declaration =
-            Declaration::parse(&declared, &manifest.name, manifest.id.as_str())?;
+        let declaration = Declaration::parse(&declared, &manifest.name, manifest.id.as_str())?;
         let id = manifest.id.clone();
         // The options are declared before the plugin is made: it may read them while it is.
         let owner = Owner::Plugin(id.to_string());
@@ -292,9 +286,8 @@ impl Loader {
         }
         let keep = leak_host(PluginLog(id.clone()));
         let mut host = Outside { store, plugin: &id };
-        let plugin = module
-            .create(keep, &Frame::new(Hook::Start), &mut host)
-            .map_err(LoadError::Create)?;
+        let plugin =
+            module.create(keep, &Frame::new(Hook::Start), &mut host).map_err(LoadError::Create)?;
         let mut handle: Arc<dyn PluginHandle> = Arc::new(plugin);
         if self.loopback {
             handle = Arc::new(Loopback::new(handle));

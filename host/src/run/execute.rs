@@ -8,7 +8,9 @@ use image::RgbImage;
 use super::{
     error::{Ended, RunError},
     observe::Sampling,
-    pipeline::{Conditioning, NoiseSource, Pipeline, PipelineError, SampleJob, Seeds, Start, Stop, Tensor},
+    pipeline::{
+        Conditioning, NoiseSource, Pipeline, PipelineError, SampleJob, Seeds, Start, Stop, Tensor,
+    },
     runner::{ActiveRun, Picture},
     stage::{Access, PictureAccess, Slot, Stage},
 };
@@ -137,7 +139,8 @@ impl ActiveRun<'_> {
         init: Option<&Tensor>,
     ) -> Result<Tensor, Ended> {
         let seam = &mut self.hooks.seam;
-        let clip_skip = u32::try_from(seam.host_int("CLIP_stop_at_last_layers")).unwrap_or(1).max(1);
+        let clip_skip =
+            u32::try_from(seam.host_int("CLIP_stop_at_last_layers")).unwrap_or(1).max(1);
         let source = match &*seam.host_text("randn_source") {
             "NV" => NoiseSource::Nv,
             // “GPU” means the device that draws, which is a CPU here.
@@ -164,8 +167,7 @@ impl ActiveRun<'_> {
         if init.is_some() && (noise_multiplier - 1.0).abs() > f32::EPSILON {
             noise.data.iter_mut().for_each(|value| *value *= noise_multiplier);
         }
-        let start =
-            self.before_sampling(batch, noise, init, &mut cond, &mut uncond)?;
+        let start = self.before_sampling(batch, noise, init, &mut cond, &mut uncond)?;
         let job = SampleJob {
             sampler: self.params.sampler.clone(),
             scheduler: self.params.scheduler.clone(),
@@ -259,11 +261,14 @@ impl ActiveRun<'_> {
         let mut pictures = to_pictures(&pixels);
         // A1111 puts the batch's prompts back from the run's here.
         let iteration = batch.iteration;
-        *batch = Batch { seeds: batch.seeds.clone(), subseeds: batch.subseeds.clone(), ..self.batch(iteration)? };
+        *batch = Batch {
+            seeds: batch.seeds.clone(),
+            subseeds: batch.subseeds.clone(),
+            ..self.batch(iteration)?
+        };
         let frame = batch.frame(Hook::PostprocessBatchList);
-        let stage = batch
-            .lend(self.params.show(Stage::new()))
-            .pictures(&mut pictures, PictureAccess::List);
+        let stage =
+            batch.lend(self.params.show(Stage::new())).pictures(&mut pictures, PictureAccess::List);
         self.hooks.call(frame, stage)?;
         Ok(pictures)
     }
@@ -274,10 +279,7 @@ impl ActiveRun<'_> {
             let number = self.finished.len() as u32;
             let frame = Frame { image: number, ..batch.frame(Hook::PostprocessImage) };
             let mut one = vec![picture];
-            let stage = self
-                .params
-                .show(Stage::new())
-                .pictures(&mut one, PictureAccess::Replace);
+            let stage = self.params.show(Stage::new()).pictures(&mut one, PictureAccess::Replace);
             self.hooks.call(frame, stage)?;
             if let Some(picture) = one.pop() {
                 self.save_sample(batch, index, picture)?;

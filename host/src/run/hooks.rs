@@ -268,11 +268,9 @@ impl Hooks {
                 self.disabled.insert(plugin);
                 Ok(())
             }
-            FailureAction::RunStopped => Err(Ended::Failed(RunError::Stopped {
-                plugin,
-                hook: hook.name(),
-                message: words,
-            })),
+            FailureAction::RunStopped => {
+                Err(Ended::Failed(RunError::Stopped { plugin, hook: hook.name(), message: words }))
+            }
             FailureAction::RunFailed => {
                 Err(Ended::Failed(RunError::Hook { plugin, hook: hook.name(), message: words }))
             }

@@ -41,18 +41,18 @@ pub struct Pictures {
 }
 
 /// Limits of numbers, the same for requests and for hooks.
-pub const STEPS: (u32, u32) = (1, 10_000);
+pub(super) const STEPS: (u32, u32) = (1, 10_000);
 /// Pictures per iteration, and iterations.
-pub const COUNTS: (u32, u32) = (1, 1024);
+pub(super) const COUNTS: (u32, u32) = (1, 1024);
 /// Sides in pixels.
-pub const SIDES: (u32, u32) = (8, 16_384);
+pub(super) const SIDES: (u32, u32) = (8, 16_384);
 /// Guidance.
-pub const CFG: (f64, f64) = (-1000.0, 1000.0);
+pub(super) const CFG: (f64, f64) = (-1000.0, 1000.0);
 const SHARE: (f64, f64) = (0.0, 1.0);
 
 /// The names that a hook may set.
 #[derive(Clone, Debug, Default)]
-pub struct Names {
+pub(super) struct Names {
     /// Samplers.
     pub samplers: Vec<&'static str>,
     /// Schedulers.
@@ -61,7 +61,7 @@ pub struct Names {
 
 impl Params {
     /// The request's parameters; a size that is not given is 0 until the checkpoint is known.
-    pub fn of(request: &RunRequest) -> Self {
+    pub(super) fn of(request: &RunRequest) -> Self {
         Self {
             is_img2img: request.init_images.is_some(),
             steps: request.steps,
@@ -83,7 +83,7 @@ impl Params {
     ///
     /// # Errors
     /// [`RunError::Parameter`] and [`RunError::Pipeline`].
-    pub fn settle(&mut self, pipeline: &dyn Pipeline) -> Result<(), RunError> {
+    pub(super) fn settle(&mut self, pipeline: &dyn Pipeline) -> Result<(), RunError> {
         let model = pipeline.model();
         let sides = [
             ("width", &mut self.width, model.native_size.0),
@@ -104,11 +104,12 @@ impl Params {
                 return Err(RunError::Parameter { field, reason });
             }
         }
-        let unknown = |kind, name: &str, known: Vec<&str>| super::pipeline::PipelineError::UnknownName {
-            kind,
-            name: name.to_owned(),
-            known: known.join(", "),
-        };
+        let unknown =
+            |kind, name: &str, known: Vec<&str>| super::pipeline::PipelineError::UnknownName {
+                kind,
+                name: name.to_owned(),
+                known: known.join(", "),
+            };
         let sampler = pipeline.sampler_name(&self.sampler);
         pipeline
             .scheduler_name(&self.scheduler, &self.sampler)
@@ -123,7 +124,7 @@ impl Params {
     ///
     /// # Errors
     /// [`RunError::Parameter`].
-    pub fn check(&self) -> Result<(), RunError> {
+    pub(super) fn check(&self) -> Result<(), RunError> {
         let whole = |field, value: u32, (min, max): (u32, u32)| {
             let reason = format!("{value} is not from {min} to {max}");
             if (min..=max).contains(&value) {
@@ -155,7 +156,7 @@ impl Params {
     }
 
     /// Lends the parameters to look at.
-    pub fn show<'a>(&self, stage: Stage<'a>) -> Stage<'a> {
+    pub(super) fn show<'a>(&self, stage: Stage<'a>) -> Stage<'a> {
         let int = |value: u32| Slot::Fixed(Value::Int(i64::from(value)));
         let float = |value: f64| Slot::Fixed(Value::Float(value));
         let text = |value: &str| Slot::Fixed(Value::Text(value.into()));
@@ -178,7 +179,12 @@ impl Params {
 
     /// Lends the parameters to change. Counts and sizes can be changed before the run is prepared
     /// only: `resize` says whether that is so.
-    pub fn lend<'a>(&'a mut self, stage: Stage<'a>, names: &Names, resize: bool) -> Stage<'a> {
+    pub(super) fn lend<'a>(
+        &'a mut self,
+        stage: Stage<'a>,
+        names: &Names,
+        resize: bool,
+    ) -> Stage<'a> {
         let fixed = |value: u32| Slot::Fixed(Value::Int(i64::from(value)));
         let stage = if resize {
             stage

@@ -82,8 +82,9 @@ pub struct Seeds {
 }
 
 /// Settings of samplers, from the options of the same names.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[expect(missing_docs, reason = "the options of the same names are documented in the schema")]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches of their own")]
 pub struct SamplerSettings {
     pub eta_ancestral: f64,
     pub eta_ddim: f64,

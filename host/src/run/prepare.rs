@@ -34,7 +34,7 @@ impl ActiveRun<'_> {
             self.params.settle(pipeline.as_ref())?;
         }
         self.fit_init_images();
-        self.pictures = self.prompts_and_seeds()?;
+        self.pictures = self.prompts_and_seeds();
         self.settings = self.fill_settings();
         if self.runner.recording() {
             self.hooks.seam.take_snapshot();
@@ -84,19 +84,19 @@ impl ActiveRun<'_> {
 
     /// Lists for every picture of the run, as A1111 v1.10.1 makes them: picture `i` has seed
     /// `seed + i`, unless variation seeds are in use, which then count instead.
-    fn prompts_and_seeds(&mut self) -> Result<Pictures, Ended> {
+    fn prompts_and_seeds(&mut self) -> Pictures {
         let count = (self.params.batch_size as usize) * (self.params.n_iter as usize);
         let seed = fixed(self.request.seed);
         let subseed = fixed(self.request.subseed);
         (self.request.seed, self.request.subseed) = (seed, subseed);
         let varied = self.params.subseed_strength != 0.0;
         let step = |from: i64, index: usize| from.wrapping_add(index as i64);
-        Ok(Pictures {
+        Pictures {
             all_prompts: vec![self.request.prompt.clone(); count],
             all_negative_prompts: vec![self.request.negative_prompt.clone(); count],
             all_seeds: (0..count).map(|i| if varied { seed } else { step(seed, i) }).collect(),
             all_subseeds: (0..count).map(|i| step(subseed, i)).collect(),
-        })
+        }
     }
 
     /// Settings that A1111 fills from options before its run begins.

@@ -81,7 +81,7 @@ impl FileRecords {
         let Ok(entries) = fs::read_dir(self.folder.join("runs").join("active")) else { return };
         for entry in entries.flatten() {
             let Some(id) = entry.file_name().to_str().map(str::to_owned) else { continue };
-            let Ok(mut record) = self.read(&self.run(&id)) else { continue };
+            let Ok(mut record) = Self::read(&self.run(&id)) else { continue };
             if record.state.is_final() || alive(record.process) {
                 continue;
             }
@@ -93,7 +93,7 @@ impl FileRecords {
         }
     }
 
-    fn read(&self, path: &Path) -> Result<RunRecord, RecordError> {
+    fn read(path: &Path) -> Result<RunRecord, RecordError> {
         let text = fs::read_to_string(path)
             .map_err(|source| RecordError::Read { path: path.to_owned(), source })?;
         serde_json::from_str(&text).map_err(|error| RecordError::Damaged {
@@ -161,14 +161,14 @@ impl RecordStore for FileRecords {
             (Some(_), Some(_)) => return Err(RecordError::Ambiguous(id.to_owned())),
             (None, _) => None,
         }
-        .map_or_else(|| Err(RecordError::Unknown(id.to_owned())), |id| self.read(&self.run(id)))
+        .map_or_else(|| Err(RecordError::Unknown(id.to_owned())), |id| Self::read(&self.run(id)))
     }
 
     fn last(&self, count: usize) -> Result<Vec<RunRecord>, RecordError> {
         let ids = self.ids()?;
         let mut records = Vec::new();
         for id in ids.iter().take(count) {
-            match self.read(&self.run(id)) {
+            match Self::read(&self.run(id)) {
                 Ok(record) => records.push(record),
                 Err(error) => tracing::warn!("{error}"),
             }

@@ -1,7 +1,7 @@
 //! Runs requests: opens the record, goes through the stages, and closes it whatever happens.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
@@ -244,8 +244,8 @@ impl<'r> ActiveRun<'r> {
         // One look at options, schema and plugins.
         let state = runner.store.load_full();
         let overrides = request.override_settings.iter().map(|(key, value)| (key.as_str(), value));
-        let seam = Seam::open(id.clone(), runner.store.clone(), overrides)
-            .map_err(Refused::Overrides)?;
+        let seam =
+            Seam::open(id.clone(), runner.store.clone(), overrides).map_err(Refused::Overrides)?;
         let set = &state.companion;
         for plugin in request.plugin_args.keys() {
             if set.get(plugin).is_none() {
@@ -273,7 +273,7 @@ impl<'r> ActiveRun<'r> {
             runner,
             params,
             pictures: Pictures::default(),
-            settings: no_settings(),
+            settings: SamplerSettings::default(),
             names: Names::default(),
             pipeline: None,
             hooks,
@@ -296,11 +296,11 @@ impl<'r> ActiveRun<'r> {
         self.record.state = RunState::Finalizing;
         self.hooks.seam.host_enters("finalize");
         self.hooks.finish(state.word());
-        if !self.request.override_settings_restore_afterwards {
-            if let Err(errors) = self.hooks.seam.commit_layer() {
-                for error in errors {
-                    tracing::warn!(run = %self.record.id, "override not kept: {error}");
-                }
+        if !self.request.override_settings_restore_afterwards
+            && let Err(errors) = self.hooks.seam.commit_layer()
+        {
+            for error in errors {
+                tracing::warn!(run = %self.record.id, "override not kept: {error}");
             }
         }
         let mut disabled = self.runner.disabled.lock().unwrap_or_else(PoisonError::into_inner);
@@ -342,27 +342,6 @@ fn timestamp(time: &Zoned) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
 }
 
-fn no_settings() -> SamplerSettings {
-    SamplerSettings {
-        eta_ancestral: 0.0,
-        eta_ddim: 0.0,
-        s_churn: 0.0,
-        s_tmin: 0.0,
-        s_tmax: 0.0,
-        s_noise: 0.0,
-        s_min_uncond: 0.0,
-        s_min_uncond_all: false,
-        skip_early_cond: 0.0,
-        sigma_min: 0.0,
-        sigma_max: 0.0,
-        rho: 0.0,
-        always_discard_next_to_last_sigma: false,
-        sgm_noise_multiplier: false,
-        img2img_fix_steps: false,
-        img2img_extra_noise: 0.0,
-    }
-}
-
 fn open_record(
     id: &str,
     parent: Option<&str>,
@@ -393,12 +372,12 @@ fn open_record(
         request: serde_json::to_value(request).unwrap_or_default(),
         on_error: request.on_error,
         prepared: None,
-        overrides: Default::default(),
+        overrides: BTreeMap::new(),
         snapshot: None,
         model: None,
         engine: None,
         plugins: plugins.collect(),
-        order: Default::default(),
+        order: BTreeMap::new(),
         hooks: Vec::new(),
         failures: Vec::new(),
         ledger: Vec::new(),

@@ -181,8 +181,7 @@ impl ActiveRun<'_> {
         save: bool,
     ) -> Result<Picture, Ended> {
         let grid = kind == Kind::Grid;
-        let mut picture =
-            Picture { image, infotext, path: None, grid, seed: caption.seed };
+        let mut picture = Picture { image, infotext, path: None, grid, seed: caption.seed };
         if save {
             self.write(kind, &mut picture, caption)?;
         }
@@ -297,12 +296,7 @@ impl ActiveRun<'_> {
     }
 
     /// Name without number and ending, and folder.
-    fn name(
-        &mut self,
-        kind: Kind,
-        image: &RgbImage,
-        caption: &Caption<'_>,
-    ) -> (String, PathBuf) {
+    fn name(&mut self, kind: Kind, image: &RgbImage, caption: &Caption<'_>) -> (String, PathBuf) {
         let root = match (kind, self.params.is_img2img) {
             (Kind::Sample, _) => self.samples_folder(),
             (Kind::Grid, false) => self.output_folder("outdir_grids", "outdir_txt2img_grids"),
@@ -370,7 +364,8 @@ fn text_at(list: &[String], index: usize) -> String {
 /// `#rrggbb`; anything else is white, A1111's default.
 fn colour(text: &str) -> Rgb<u8> {
     let digits = text.trim_start_matches('#');
-    let channel = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let channel =
+        |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     match (channel(0), channel(2), channel(4)) {
         (Some(r), Some(g), Some(b)) if digits.len() == 6 => Rgb([r, g, b]),
         _ => Rgb([255, 255, 255]),

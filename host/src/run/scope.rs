@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Work that the run does for hooks.
-pub trait Services {
+pub(super) trait Services {
     /// Does it.
     ///
     /// # Errors
@@ -80,8 +80,8 @@ fn option_value(value: ValueRef<'_>) -> Result<options::Value, Refusal> {
     })
 }
 
-fn refusal(error: SeamError) -> Refusal {
-    let status = match &error {
+fn refusal(error: &SeamError) -> Refusal {
+    let status = match error {
         SeamError::Option(SetError::UnknownKey { .. }) => Status::UnknownKey,
         SeamError::Option(SetError::WrongType { .. }) => Status::WrongType,
         SeamError::Option(SetError::Restricted { .. }) => Status::ReadOnly,
@@ -97,7 +97,7 @@ fn json(map: Map<String, Json>) -> Value {
 }
 
 impl Scope<'_, '_> {
-    fn snapshot_refusal(&mut self, error: SeamError) -> Refusal {
+    fn snapshot_refusal(&mut self, error: &SeamError) -> Refusal {
         self.missed_snapshot |= matches!(error, SeamError::NoSnapshot(_));
         refusal(error)
     }
@@ -126,20 +126,20 @@ impl HookHost for Scope<'_, '_> {
 
     fn read_option(&mut self, source: OptionSource, key: &str) -> Result<Value, Refusal> {
         let value = match source {
-            OptionSource::Live => self.seam.read_live(key, self.mode).map_err(refusal),
-            _ => self.seam.read_snapshot(key).map_err(|error| self.snapshot_refusal(error)),
+            OptionSource::Live => {
+                self.seam.read_live(key, self.mode).map_err(|error| refusal(&error))
+            }
+            _ => self.seam.read_snapshot(key).map_err(|error| self.snapshot_refusal(&error)),
         };
         value.map(|value| abi_value(&value))
     }
 
     fn read_all_options(&mut self, source: OptionSource) -> Result<Value, Refusal> {
-        match source {
-            OptionSource::Live => Ok(json(self.seam.read_all_live(self.mode))),
-            _ => {
-                let all = self.seam.read_all_snapshot();
-                all.map(json).map_err(|error| self.snapshot_refusal(error))
-            }
+        if source == OptionSource::Live {
+            return Ok(json(self.seam.read_all_live(self.mode)));
         }
+        let all = self.seam.read_all_snapshot();
+        all.map(json).map_err(|error| self.snapshot_refusal(&error))
     }
 
     fn write_option(
@@ -154,7 +154,7 @@ impl HookHost for Scope<'_, '_> {
             OptionTarget::Run => self.seam.write_run(key, &value, plugin),
             _ => self.seam.write_override(key, &value, plugin),
         }
-        .map_err(refusal)
+        .map_err(|error| refusal(&error))
     }
 
     fn buffer(
@@ -189,9 +189,7 @@ impl HookHost for Scope<'_, '_> {
         let services = self.shared.services.ok_or_else(|| {
             Refusal::new(Status::NotHere, "the host does no work for this hook: no run has begun")
         })?;
-        services
-            .serve(request)
-            .map_err(|error| Refusal::new(Status::HostFailed, error.to_string()))
+        services.serve(request).map_err(|error| Refusal::new(Status::HostFailed, error.to_string()))
     }
 
     fn cancelled(&mut self) -> bool {

@@ -118,12 +118,8 @@ pub struct RawBuffer {
 
 impl RawBuffer {
     /// Nothing.
-    pub const EMPTY: Self = Self {
-        data: std::ptr::null_mut(),
-        element: Element::U8.code(),
-        rank: 0,
-        shape: [1; 4],
-    };
+    pub const EMPTY: Self =
+        Self { data: std::ptr::null_mut(), element: Element::U8.code(), rank: 0, shape: [1; 4] };
 
     /// Number of elements, or `None` where the product leaves `usize`.
     #[must_use]
@@ -131,9 +127,10 @@ impl RawBuffer {
         if self.rank == 0 {
             return Some(0);
         }
-        self.shape.iter().take(self.rank as usize).try_fold(1_usize, |product, &size| {
-            product.checked_mul(usize::try_from(size).ok()?)
-        })
+        self.shape
+            .iter()
+            .take(self.rank as usize)
+            .try_fold(1_usize, |product, &size| product.checked_mul(usize::try_from(size).ok()?))
     }
 
     /// Whether there is no element.

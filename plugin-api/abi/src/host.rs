@@ -4,10 +4,7 @@ mod instance;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use abi_stable::{
-    prefix_type::WithMetadata,
-    staticref,
-};
+use abi_stable::{prefix_type::WithMetadata, staticref};
 
 use crate::{
     codes::{Buffer, Element, Field, Level, ListOp, OptionSource, OptionTarget, Service, Status},
@@ -242,13 +239,8 @@ pub fn with_call<R>(
     frame: &Frame,
     call: impl FnOnce(&Call) -> R,
 ) -> (R, Option<Words>) {
-    let mut bridge = Bridge {
-        host,
-        lent: Vec::new(),
-        tensors: Vec::new(),
-        message: Value::Null,
-        words: None,
-    };
+    let mut bridge =
+        Bridge { host, lent: Vec::new(), tensors: Vec::new(), message: Value::Null, words: None };
     let answer = call(&Call {
         frame,
         context: std::ptr::from_mut(&mut bridge).cast::<Opaque>(),
@@ -316,8 +308,9 @@ fn text<'a>(text: Str) -> std::borrow::Cow<'a, str> {
 /// `value` must be valid for reads, and its text for the length of the call.
 unsafe fn value<'a>(value: *const RawValue) -> Result<ValueRef<'a>, Refusal> {
     // SAFETY: the caller's promise.
-    unsafe { (*value).get() }
-        .ok_or_else(|| Refusal::new(Status::WrongType, "the value is of no known kind, or its text is not UTF-8"))
+    unsafe { (*value).get() }.ok_or_else(|| {
+        Refusal::new(Status::WrongType, "the value is of no known kind, or its text is not UTF-8")
+    })
 }
 
 unsafe extern "C" fn get(cx: *mut Opaque, field: u32, index: u64, out: *mut RawValue) -> u32 {
@@ -351,8 +344,8 @@ unsafe extern "C" fn read_option(
     // SAFETY: the table's contract: `cx` is the call's context, `out` is valid for writes.
     unsafe {
         enter(cx, |bridge| {
-            let known = OptionSource::from_code(source)
-                .ok_or_else(|| not_here("option source", source))?;
+            let known =
+                OptionSource::from_code(source).ok_or_else(|| not_here("option source", source))?;
             let value = bridge.host.read_option(known, &text(key))?;
             *out = bridge.lend(value);
             Ok(())
@@ -364,8 +357,8 @@ unsafe extern "C" fn read_all_options(cx: *mut Opaque, source: u32, out: *mut Ra
     // SAFETY: the table's contract: `cx` is the call's context, `out` is valid for writes.
     unsafe {
         enter(cx, |bridge| {
-            let known = OptionSource::from_code(source)
-                .ok_or_else(|| not_here("option source", source))?;
+            let known =
+                OptionSource::from_code(source).ok_or_else(|| not_here("option source", source))?;
             let value = bridge.host.read_all_options(known)?;
             *out = bridge.lend(value);
             Ok(())
@@ -382,8 +375,8 @@ unsafe extern "C" fn write_option(
     // SAFETY: the table's contract: `cx` is the call's context, `new` is valid for reads.
     unsafe {
         enter(cx, |bridge| {
-            let known = OptionTarget::from_code(target)
-                .ok_or_else(|| not_here("option target", target))?;
+            let known =
+                OptionTarget::from_code(target).ok_or_else(|| not_here("option target", target))?;
             bridge.host.write_option(known, &text(key), value(new)?)
         })
     }

@@ -30,7 +30,10 @@ pub struct Manifest<const N: usize> {
 }
 
 impl<const N: usize> Manifest<N> {
-    /// Wraps JSON. Too long a text stops the build.
+    /// Wraps JSON.
+    ///
+    /// # Panics
+    /// Where the JSON is longer than [`MAX_JSON`]: in a constant that stops the build.
     #[must_use]
     pub const fn new(json: [u8; N]) -> Self {
         assert!(N <= MAX_JSON, "a plugin's manifest may have 64 KiB at most");

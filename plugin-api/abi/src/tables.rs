@@ -1,5 +1,7 @@
 //! The function tables of both sides. They grow at the end only.
 
+#![allow(clippy::expl_impl_clone_on_copy, reason = "abi_stable's derive writes Clone out")]
+
 use abi_stable::StableAbi;
 
 use crate::frame::{Call, Opaque, RawBuffer, RawValue, Str};

@@ -9,6 +9,8 @@ use crate::manifest::Arguments;
 
 /// Methods of the two traits that are no hooks.
 const NO_HOOKS: [&str; 4] = ["options", "args", "create", "start"];
+/// Methods of `Run` that are the plugin's own matter; where there is a `Plugin`, they are its.
+const OF_THE_PLUGIN: [&str; 5] = ["options", "args", "start", "model_loaded", "before_process"];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Trait {
@@ -59,7 +61,7 @@ fn plain(block: &ItemImpl) -> Result<()> {
     Err(syn::Error::new(block.generics.span(), "a plugin is one type: it cannot be generic"))
 }
 
-pub(crate) fn plugin_run(args: TokenStream, item: TokenStream) -> Result<TokenStream> {
+pub(crate) fn plugin_run(args: &TokenStream, item: TokenStream) -> Result<TokenStream> {
     let block: ItemImpl = syn::parse2(item)?;
     if !args.is_empty() {
         return Err(syn::Error::new(args.span(), "#[plugin_run] takes no arguments"));
@@ -67,6 +69,16 @@ pub(crate) fn plugin_run(args: TokenStream, item: TokenStream) -> Result<TokenSt
     plain(&block)?;
     if which(&block)? != Trait::Run {
         return Err(syn::Error::new(block.span(), "#[plugin_run] goes on `impl Run for …`"));
+    }
+    for item in &block.items {
+        if let ImplItem::Fn(method) = item
+            && OF_THE_PLUGIN.contains(&method.sig.ident.to_string().as_str())
+        {
+            return Err(syn::Error::new(
+                method.sig.ident.span(),
+                "this belongs to the `impl Plugin for …` here: it would never be called",
+            ));
+        }
     }
     let declared = declared_hooks(&block);
     Ok(quote! { #block #declared })

@@ -25,7 +25,7 @@ pub fn plugin(args: TokenStream, item: TokenStream) -> TokenStream {
 /// Marks the `impl Run for …` that belongs to an `impl Plugin for …` marked with [`macro@plugin`].
 #[proc_macro_attribute]
 pub fn plugin_run(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::plugin_run(args.into(), item.into())
+    expand::plugin_run(&args.into(), item.into())
         .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

@@ -10,8 +10,9 @@ pub(crate) struct Strings(pub(crate) Vec<String>);
 impl FromMeta for Strings {
     fn from_expr(expr: &Expr) -> darling::Result<Self> {
         let Expr::Array(ExprArray { elems, .. }) = expr else {
-            return Err(darling::Error::custom("expected a list of texts: [\"…\", \"…\"]")
-                .with_span(expr));
+            return Err(
+                darling::Error::custom("expected a list of texts: [\"…\", \"…\"]").with_span(expr)
+            );
         };
         let texts = elems.iter().map(|element| match element {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text.value()),

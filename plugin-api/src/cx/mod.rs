@@ -248,8 +248,7 @@ macro_rules! services {
             shape: [usize; 4],
             latents: &[f32],
         ) -> Result<crate::OwnedTensor, crate::PluginError> {
-            let request =
-                atelier_plugin_abi::host::ServiceRequest::Decode { shape, data: latents };
+            let request = atelier_plugin_abi::host::ServiceRequest::Decode { shape, data: latents };
             crate::cx::tensor(self.cx.service(&request)?)
         }
 
@@ -346,6 +345,6 @@ macro_rules! tensors {
 }
 
 pub(crate) use {
-    args, context, getters, infotext, list_fields, params, params_mut, prepared, services,
-    setters, tensors,
+    args, context, getters, infotext, list_fields, params, params_mut, prepared, services, setters,
+    tensors,
 };

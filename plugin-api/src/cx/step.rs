@@ -38,10 +38,8 @@ macro_rules! replaceable {
         /// # Errors
         /// Zero tokens, or more than the host allows.
         pub fn replace_cond(&mut self, tokens: usize) -> Result<(), crate::PluginError> {
-            let (buffer, op) = (
-                atelier_plugin_abi::Buffer::Cond,
-                atelier_plugin_abi::codes::ListOp::Replace,
-            );
+            let (buffer, op) =
+                (atelier_plugin_abi::Buffer::Cond, atelier_plugin_abi::codes::ListOp::Replace);
             Ok(self.buffers.resize(buffer, op, 0, (tokens as u64, 0))?)
         }
 
@@ -51,10 +49,8 @@ macro_rules! replaceable {
         /// # Errors
         /// Zero tokens, or more than the host allows.
         pub fn replace_uncond(&mut self, tokens: usize) -> Result<(), crate::PluginError> {
-            let (buffer, op) = (
-                atelier_plugin_abi::Buffer::Uncond,
-                atelier_plugin_abi::codes::ListOp::Replace,
-            );
+            let (buffer, op) =
+                (atelier_plugin_abi::Buffer::Uncond, atelier_plugin_abi::codes::ListOp::Replace);
             Ok(self.buffers.resize(buffer, op, 0, (tokens as u64, 0))?)
         }
     };

@@ -3,7 +3,7 @@
 mod summary;
 
 use clap::Args;
-use comfy_table::{Cell, CellAlignment, Color};
+use comfy_table::{Cell, Color, ColumnConstraint};
 use summary::{OptionSummary, PluginSummary, Summary, Verdict};
 
 use super::{
@@ -79,7 +79,7 @@ fn title(runs: &[RunRecord]) -> String {
 pub(super) fn show(ui: &Ui, runs: &[RunRecord], plugin: Option<&str>, all: bool) {
     let summary = Summary::of(runs, plugin, all);
     let headers =
-        ["plugin", "option", ">live", ">early", ">snapshot", ">writes", ">diverged", "live answer instead of the snapshot's"];
+        ["plugin", "option", ">live", ">early", ">snapshot", ">writes", ">diverged", "live ≠ snapshot"];
     let mut table = ui.table(&headers);
     for plugin in &summary.plugins {
         let mut name = Some(plugin);
@@ -87,9 +87,8 @@ pub(super) fn show(ui: &Ui, runs: &[RunRecord], plugin: Option<&str>, all: bool)
             table.add_row(row(name.take(), option));
         }
     }
-    if let Some(column) = table.column_mut(0) {
-        column.set_cell_alignment(CellAlignment::Left);
-    }
+    // Names stay whole; the last column takes what is left.
+    table.set_constraints([ColumnConstraint::ContentWidth; 7]);
     let nothing = match runs {
         [] => "no runs yet; draw something with `atelier txt2img`",
         _ => "no plugin read an option",
@@ -110,7 +109,7 @@ fn row(plugin: Option<&PluginSummary>, option: &OptionSummary) -> Vec<Cell> {
         None => Cell::new(""),
     };
     let why: Vec<String> = option.divergences.iter().map(|d| {
-        format!("{} for {}, by {}", cut(&d.live.to_string(), 16), cut(&d.snapshot.to_string(), 16), d.by)
+        format!("{} ≠ {}, by {}", cut(&d.live.to_string(), 16), cut(&d.snapshot.to_string(), 16), d.by)
     }).collect();
     let why = match (why.is_empty(), option.diverged_keys.is_empty()) {
         (false, _) => why.join("\n"),

@@ -30,13 +30,7 @@ struct WireFrame {
 pub(super) fn frame(frame: &Frame) -> Frame {
     let wire = over_the_wire(&WireFrame {
         hook: frame.hook,
-        place: [
-            frame.iteration,
-            frame.image,
-            frame.step,
-            frame.total_steps,
-            frame.model_call,
-        ],
+        place: [frame.iteration, frame.image, frame.step, frame.total_steps, frame.model_call],
         sigma: frame.sigma,
         cfg_scale: frame.cfg_scale,
         reserved: frame.reserved,
@@ -128,12 +122,9 @@ impl From<ServiceRequest<'_>> for Work {
             ServiceRequest::EncodeText(text) => Self::EncodeText(text.to_owned()),
             ServiceRequest::Decode { shape, data } => Self::Decode { shape, data: data.to_vec() },
             ServiceRequest::Encode { shape, data } => Self::Encode { shape, data: data.to_vec() },
-            ServiceRequest::SavePicture { suffix, width, height, data } => Self::SavePicture {
-                suffix: suffix.to_owned(),
-                width,
-                height,
-                data: data.to_vec(),
-            },
+            ServiceRequest::SavePicture { suffix, width, height, data } => {
+                Self::SavePicture { suffix: suffix.to_owned(), width, height, data: data.to_vec() }
+            }
         }
     }
 }

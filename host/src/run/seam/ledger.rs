@@ -236,8 +236,12 @@ impl Ledger {
             ));
         }
         rows.sort_by(|(a_at, a), (b_at, b)| {
-            (a.reader == "host", &a.reader, a_at, &a.option)
-                .cmp(&(b.reader == "host", &b.reader, b_at, &b.option))
+            (a.reader == "host", &a.reader, a_at, &a.option).cmp(&(
+                b.reader == "host",
+                &b.reader,
+                b_at,
+                &b.option,
+            ))
         });
         rows.into_iter().map(|(_, row)| row).collect()
     }

@@ -27,10 +27,7 @@ enum Phase {
     /// `before_process` runs: overrides may still be added, there is no base yet.
     Request,
     /// The base is frozen.
-    Prepared {
-        base: OptionSet,
-        snapshot: Option<Taken>,
-    },
+    Prepared { base: OptionSet, snapshot: Option<Taken> },
 }
 
 /// The snapshot with what tells whether anything changed since.
@@ -85,6 +82,8 @@ pub struct Seam {
     own: BTreeMap<OptionId, (Value, Writer)>,
     phase: Phase,
     ledger: Ledger,
+    /// The part of the run that the host's own reads count for.
+    part: Option<CallerId>,
     outside: Vec<OutsideWrite>,
     calls: u64,
 }
@@ -129,6 +128,7 @@ impl Seam {
             own: BTreeMap::new(),
             phase: Phase::Request,
             ledger: Ledger::default(),
+            part: None,
             outside: Vec::new(),
             calls: 0,
         })
@@ -210,7 +210,7 @@ impl Seam {
         let state = self.store.load();
         let options = &state.options;
         let Some(id) = options.schema().id(key) else {
-            return self.read_unknown(options, key);
+            return read_unknown(options, key);
         };
         let overridden = self.layer.get(id);
         let live = overridden.map_or_else(|| options.get(id), |(value, _)| value);
@@ -220,8 +220,8 @@ impl Seam {
             return Ok(live);
         };
         // While neither the store nor the layer has changed since the snapshot, they cannot differ.
-        let unchanged = options.version() == taken.version
-            && self.layer.generation() == taken.generation;
+        let unchanged =
+            options.version() == taken.version && self.layer.generation() == taken.generation;
         if unchanged || live == taken.snapshot.get(id) {
             let live = live.clone();
             self.ledger.live(id, None);
@@ -246,16 +246,6 @@ impl Seam {
         }
         self.ledger.live(id, Some(divergence));
         Ok(if mode == SeamMode::Pin { frozen } else { live })
-    }
-
-    fn read_unknown(&self, options: &OptionSet, key: &str) -> Result<Value, SeamError> {
-        options.by_key(key).cloned().ok_or_else(|| {
-            SetError::UnknownKey {
-                key: key.to_owned(),
-                nearest: options.schema().nearest(key).map(str::to_owned),
-            }
-            .into()
-        })
     }
 
     fn note_outside(&mut self, key: &str, value: &Value, writer: &Writer) {
@@ -388,7 +378,8 @@ impl Seam {
             ));
         }
         self.write_run(key, value, plugin)?;
-        if let Some((id, (value, writer))) = self.id(key).and_then(|id| Some((id, self.layer.get(id)?)))
+        if let Some((id, (value, writer))) =
+            self.id(key).and_then(|id| Some((id, self.layer.get(id)?)))
         {
             self.lasting.insert(id, value.clone(), writer.clone());
         }
@@ -403,6 +394,10 @@ impl Seam {
     pub fn host(&mut self, key: &str) -> Value {
         let state = self.store.load();
         let Some(id) = state.options.schema().id(key) else { return Value::Null };
+        // A hook that was called since must not be taken for the reader.
+        if let Some(part) = self.part {
+            self.ledger.enter(part);
+        }
         let base = match &self.phase {
             Phase::Request => &state.options,
             Phase::Prepared { base, .. } => base,
@@ -458,6 +453,7 @@ impl Seam {
     /// The host's own reads from here on count for this part of the run.
     pub fn host_enters(&mut self, part: &str) {
         let caller = self.caller(Reader::Host, part);
+        self.part = Some(caller);
         self.ledger.enter(caller);
     }
 
@@ -497,4 +493,14 @@ fn admit(
     let value = Value::from_json(value.clone())
         .map_err(|source| SetError::NotExact { key: key.to_owned(), source })?;
     rules.admit(options.schema(), key, &value, writer)
+}
+
+fn read_unknown(options: &OptionSet, key: &str) -> Result<Value, SeamError> {
+    options.by_key(key).cloned().ok_or_else(|| {
+        SetError::UnknownKey {
+            key: key.to_owned(),
+            nearest: options.schema().nearest(key).map(str::to_owned),
+        }
+        .into()
+    })
 }

@@ -207,7 +207,10 @@ impl Entry<'_> {
 
     fn number(&self, given: f64, (min, max): (f64, f64)) -> Result<(), Refusal> {
         if !given.is_finite() || given < min || given > max {
-            return Err(bad(format!("{} is a number from {min} to {max}, not {given}", self.field)));
+            return Err(bad(format!(
+                "{} is a number from {min} to {max}, not {given}",
+                self.field
+            )));
         }
         Ok(())
     }
@@ -239,7 +242,9 @@ impl Entry<'_> {
 
     fn commit(&mut self) {
         match (self.draft.take(), &mut self.slot) {
-            (Some(Draft::Value(Value::Text(new))), Slot::Text(old, _)) => new.as_ref().clone_into(old),
+            (Some(Draft::Value(Value::Text(new))), Slot::Text(old, _)) => {
+                new.as_ref().clone_into(old);
+            }
             (Some(Draft::Value(Value::Int(new))), Slot::UInt(old, _)) => {
                 // `set` has checked the limits.
                 **old = u32::try_from(new).unwrap_or(**old);
@@ -300,8 +305,12 @@ mod tests {
         fields.lend(Field::Width, Slot::Fixed(Value::Int(64)));
         let refusal = |outcome: Result<(), Refusal>| outcome.unwrap_err().message;
         assert!(refusal(fields.set(Field::Steps, 0, ValueRef::Int(0))).contains("1 to 150"));
-        assert!(refusal(fields.set(Field::Steps, 0, ValueRef::Bool(true))).contains("whole number"));
-        assert!(refusal(fields.set(Field::Sampler, 0, ValueRef::Text("X"))).contains("Euler, DDIM"));
+        assert!(
+            refusal(fields.set(Field::Steps, 0, ValueRef::Bool(true))).contains("whole number")
+        );
+        assert!(
+            refusal(fields.set(Field::Sampler, 0, ValueRef::Text("X"))).contains("Euler, DDIM")
+        );
         assert!(refusal(fields.set(Field::Width, 0, ValueRef::Int(8))).contains("only be read"));
         assert!(refusal(fields.set(Field::Sigma, 0, ValueRef::Int(8))).contains("no sigma"));
         fields.set(Field::Sampler, 0, ValueRef::Text("ddim")).unwrap();

@@ -14,8 +14,8 @@ use atelier_plugin_abi::{
     host::{BufferView, Refusal},
 };
 
-pub use fields::Slot;
 use fields::Fields;
+pub use fields::Slot;
 pub use pictures::PictureAccess;
 use pictures::Pictures;
 pub use tensors::Access;

@@ -27,29 +27,29 @@ const MAX_SIDE: u64 = 16_384;
 /// The pictures of a stage.
 #[derive(Debug)]
 pub(super) struct Pictures<'a> {
-    pictures: &'a mut Vec<RgbImage>,
+    list: &'a mut Vec<RgbImage>,
     access: PictureAccess,
     backup: Option<Vec<RgbImage>>,
 }
 
 impl<'a> Pictures<'a> {
     pub(super) fn new(pictures: &'a mut Vec<RgbImage>, access: PictureAccess) -> Self {
-        Self { pictures, access, backup: None }
+        Self { list: pictures, access, backup: None }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.pictures.len()
+        self.list.len()
     }
 
     fn keep(&mut self) {
         if self.backup.is_none() {
-            self.backup = Some(self.pictures.clone());
+            self.backup = Some(self.list.clone());
         }
     }
 
     fn index(&self, index: u64) -> Result<usize, Refusal> {
-        let at = usize::try_from(index).ok().filter(|at| *at < self.pictures.len());
-        let count = self.pictures.len();
+        let at = usize::try_from(index).ok().filter(|at| *at < self.list.len());
+        let count = self.list.len();
         at.ok_or_else(|| not_here(format!("picture {index}: there are {count}")))
     }
 
@@ -61,7 +61,7 @@ impl<'a> Pictures<'a> {
             }
             self.keep();
         }
-        let picture = &mut self.pictures[at];
+        let picture = &mut self.list[at];
         let shape = [picture.height() as usize, picture.width() as usize, 3, 1];
         let data: &mut [u8] = picture;
         let elements = if write { Elements::U8Mut(data) } else { Elements::U8(data) };
@@ -91,9 +91,9 @@ impl<'a> Pictures<'a> {
         }
         self.keep();
         match op {
-            ListOp::Push => self.pictures.push(RgbImage::new(width as u32, height as u32)),
-            ListOp::Remove => _ = self.pictures.remove(at),
-            _ => self.pictures[at] = RgbImage::new(width as u32, height as u32),
+            ListOp::Push => self.list.push(RgbImage::new(width as u32, height as u32)),
+            ListOp::Remove => _ = self.list.remove(at),
+            _ => self.list[at] = RgbImage::new(width as u32, height as u32),
         }
         Ok(())
     }
@@ -104,7 +104,7 @@ impl<'a> Pictures<'a> {
 
     pub(super) fn roll_back(&mut self) {
         if let Some(backup) = self.backup.take() {
-            *self.pictures = backup;
+            *self.list = backup;
         }
     }
 }

@@ -44,7 +44,7 @@ struct Cond<'a> {
 /// The tensors of a stage.
 #[derive(Debug, Default)]
 pub(super) struct Tensors<'a> {
-    tensors: Vec<Tensor<'a>>,
+    floats: Vec<Tensor<'a>>,
     conds: Vec<Cond<'a>>,
     alias: Option<(Buffer, Buffer)>,
 }
@@ -58,11 +58,11 @@ impl<'a> Tensors<'a> {
         access: Access,
     ) {
         let memory = Memory::Lent(data, access);
-        self.tensors.push(Tensor { buffer, shape, memory, backup: None });
+        self.floats.push(Tensor { buffer, shape, memory, backup: None });
     }
 
     pub(super) fn show(&mut self, buffer: Buffer, shape: [usize; 4], data: &'a [f32]) {
-        self.tensors.push(Tensor { buffer, shape, memory: Memory::Shown(data), backup: None });
+        self.floats.push(Tensor { buffer, shape, memory: Memory::Shown(data), backup: None });
     }
 
     pub(super) fn alias(&mut self, name: Buffer, of: Buffer) {
@@ -73,11 +73,7 @@ impl<'a> Tensors<'a> {
         self.conds.push(Cond { buffer, conditioning, backup: None });
     }
 
-    pub(super) fn view(
-        &mut self,
-        buffer: Buffer,
-        write: bool,
-    ) -> Result<BufferView<'_>, Refusal> {
+    pub(super) fn view(&mut self, buffer: Buffer, write: bool) -> Result<BufferView<'_>, Refusal> {
         let buffer = self.alias.filter(|(name, _)| *name == buffer).map_or(buffer, |(_, of)| of);
         if let Some(cond) = self.conds.iter_mut().find(|cond| cond.buffer == buffer) {
             let [rows, tokens, width] = cond.conditioning.shape;
@@ -88,7 +84,7 @@ impl<'a> Tensors<'a> {
             let elements = if write { Elements::F32Mut(data) } else { Elements::F32(data) };
             return Ok(BufferView { shape: [rows, tokens, width, 1], rank: 3, elements });
         }
-        let tensor = self.tensors.iter_mut().find(|tensor| tensor.buffer == buffer);
+        let tensor = self.floats.iter_mut().find(|tensor| tensor.buffer == buffer);
         let tensor = tensor.ok_or_else(|| not_here(buffer))?;
         let elements = match (&mut tensor.memory, write) {
             (Memory::Shown(_) | Memory::Lent(_, Access::Read), true) => {
@@ -126,7 +122,7 @@ impl<'a> Tensors<'a> {
 
     /// What a hook may not leave behind: numbers that are not finite.
     pub(super) fn complaint(&self) -> Option<String> {
-        let written = self.tensors.iter().filter(|tensor| tensor.backup.is_some());
+        let written = self.floats.iter().filter(|tensor| tensor.backup.is_some());
         let tensors = written.map(|tensor| (tensor.buffer, tensor.memory.data()));
         let written = self.conds.iter().filter(|cond| cond.backup.is_some());
         let conds = written.map(|cond| (cond.buffer, cond.conditioning.data.as_slice()));
@@ -136,7 +132,7 @@ impl<'a> Tensors<'a> {
     }
 
     pub(super) fn commit(&mut self) {
-        for tensor in &mut self.tensors {
+        for tensor in &mut self.floats {
             tensor.backup = None;
         }
         for cond in &mut self.conds {
@@ -145,8 +141,9 @@ impl<'a> Tensors<'a> {
     }
 
     pub(super) fn roll_back(&mut self) {
-        for tensor in &mut self.tensors {
-            if let (Some(backup), Memory::Lent(data, _)) = (tensor.backup.take(), &mut tensor.memory)
+        for tensor in &mut self.floats {
+            if let (Some(backup), Memory::Lent(data, _)) =
+                (tensor.backup.take(), &mut tensor.memory)
             {
                 data.copy_from_slice(&backup);
             }

@@ -56,7 +56,10 @@ pub trait HostLog: Send + Sync {
 
 /// Makes a host for plugins to keep. It lives for ever, as the plugins' code does.
 pub fn leak_host<L: HostLog + 'static>(log: L) -> Host {
-    Host { context: std::ptr::from_ref::<L>(Box::leak(Box::new(log))).cast(), table: Table::<L>::REF }
+    Host {
+        context: std::ptr::from_ref::<L>(Box::leak(Box::new(log))).cast(),
+        table: Table::<L>::REF,
+    }
 }
 
 struct Table<L>(std::marker::PhantomData<L>);
@@ -77,7 +80,11 @@ fn contained<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
     })
 }
 
-unsafe extern "C" fn log_enabled<L: HostLog>(context: *const Opaque, level: u32, target: Str) -> u32 {
+unsafe extern "C" fn log_enabled<L: HostLog>(
+    context: *const Opaque,
+    level: u32,
+    target: Str,
+) -> u32 {
     // SAFETY: `leak_host` made this context from an `L` that lives for ever.
     let host = unsafe { &*context.cast::<L>() };
     // SAFETY: the plugin lends the text for the length of the call.
@@ -86,7 +93,12 @@ unsafe extern "C" fn log_enabled<L: HostLog>(context: *const Opaque, level: u32,
     u32::from(contained(false, || host.enabled(level, &target)))
 }
 
-unsafe extern "C" fn log<L: HostLog>(context: *const Opaque, level: u32, target: Str, message: Str) {
+unsafe extern "C" fn log<L: HostLog>(
+    context: *const Opaque,
+    level: u32,
+    target: Str,
+    message: Str,
+) {
     // SAFETY: `leak_host` made this context from an `L` that lives for ever.
     let host = unsafe { &*context.cast::<L>() };
     // SAFETY: the plugin lends the texts for the length of the call.
@@ -220,9 +232,7 @@ impl LoadedRun {
     /// Where the hook fails.
     pub fn call(&mut self, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure> {
         // SAFETY: the module's contract; the object is alive as long as `self`.
-        outcome(with_call(host, frame, |call| unsafe {
-            self.module.call_run()(self.object, call)
-        }))
+        outcome(with_call(host, frame, |call| unsafe { self.module.call_run()(self.object, call) }))
     }
 
     /// Drops the instance. Without this call it stays in memory: what a plugin does in its Drop
@@ -232,8 +242,6 @@ impl LoadedRun {
     /// Where its Drop panics.
     pub fn close(self, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure> {
         // SAFETY: the module's contract; the object is dropped once, as `self` is consumed.
-        outcome(with_call(host, frame, |call| unsafe {
-            self.module.drop_run()(self.object, call)
-        }))
+        outcome(with_call(host, frame, |call| unsafe { self.module.drop_run()(self.object, call) }))
     }
 }

@@ -6,9 +6,7 @@ use std::{
 };
 
 use crate::{
-    codes::{
-        Buffer, Element, Field, Level, ListOp, OptionSource, OptionTarget, Service, Status,
-    },
+    codes::{Buffer, Element, Field, Level, ListOp, OptionSource, OptionTarget, Service, Status},
     frame::{Call, Frame, RawBuffer, RawValue, Str},
     host::{Refusal, ServiceReply, ServiceRequest},
     tables::Host,
@@ -70,9 +68,8 @@ impl<'a> HookCx<'a> {
     pub fn get(self, field: Field, index: u64) -> Result<ValueRef<'a>, Refusal> {
         let mut out = RawValue::NULL;
         // SAFETY: the context and table belong to this call; `out` is ours.
-        let status = unsafe {
-            self.call.table.get()(self.call.context, field.code(), index, &raw mut out)
-        };
+        let status =
+            unsafe { self.call.table.get()(self.call.context, field.code(), index, &raw mut out) };
         self.value(status, out)
     }
 

@@ -58,7 +58,7 @@ pub(super) fn guard<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, F
         };
         // The payload may itself panic when dropped, and that one nobody would catch.
         std::mem::forget(payload);
-        let place = PLACE.try_with(|cell| cell.take()).unwrap_or_default();
+        let place = PLACE.try_with(RefCell::take).unwrap_or_default();
         Err(Failure { status: Status::Panicked, message, place })
     })
 }

@@ -1,0 +1,101 @@
+//! What the tests of this package share: the plugins, built once, and the probes' logs.
+
+#![forbid(unsafe_code)]
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::OnceLock,
+};
+
+use atelier_host::run::RunRequest;
+use atelier_testkit::{TestHost, Wiring, build};
+use serde_json::Value;
+
+/// Every plugin that tests use.
+const PACKAGES: [&str; 16] = [
+    "prompt-styles",
+    "watermark",
+    "latent-noise",
+    "option-drift",
+    "misbehaving",
+    "probe-a",
+    "probe-b",
+    "constructor-error",
+    "constructor-panic",
+    "same-id",
+    "redeclares",
+    "plain",
+    "cycle-a",
+    "cycle-b",
+    "wants-ghost",
+    "order-first",
+];
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.map(Path::to_owned).unwrap_or_default()
+}
+
+/// The library of a plugin. All are built at the first call, by the compiler of the tests.
+///
+/// # Panics
+/// If they do not build, or there is no such plugin.
+pub fn plugin(name: &str) -> PathBuf {
+    static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build::cdylibs(&root(), &PACKAGES, &[]));
+    built.get(name).cloned().unwrap_or_else(|| panic!("no plugin {name} among {built:?}"))
+}
+
+/// A host on the fake engine with these plugins.
+pub fn host(plugins: &[&str], wiring: Wiring) -> TestHost {
+    let plugins: Vec<PathBuf> = plugins.iter().map(|name| plugin(name)).collect();
+    let host = TestHost::new(&plugins, wiring);
+    for entry in host.atelier().plugins() {
+        assert_eq!(entry.state.reason(), None, "{}", entry.path.display());
+    }
+    host
+}
+
+/// A probe's log in the host's folder.
+#[derive(Clone, Debug)]
+pub struct Log(PathBuf);
+
+impl Log {
+    /// A log in the host's folder.
+    pub fn new(host: &TestHost, name: &str) -> Self {
+        Self(host.folder().join(name))
+    }
+
+    /// Gives a probe its script, and this log.
+    pub fn script(&self, request: &mut RunRequest, probe: &str, script: &Value) {
+        atelier_testkit::script(request, probe, &self.0, script);
+    }
+
+    /// All lines.
+    ///
+    /// # Panics
+    /// If the log is there but is no log.
+    pub fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// The hooks of a probe in the order of their calls, `drop` included.
+    pub fn hooks(&self, probe: &str) -> Vec<String> {
+        let lines = self.lines().into_iter();
+        let calls = lines.filter(|line| line["plugin"] == probe && line.get("action").is_none());
+        calls.filter_map(|line| line["hook"].as_str().map(str::to_owned)).collect()
+    }
+
+    /// The results of a probe's actions at a hook: the value under `ok`, or the whole line where the
+    /// action did not end well.
+    pub fn results(&self, probe: &str, hook: &str) -> Vec<Value> {
+        let lines = self.lines().into_iter();
+        let actions = lines.filter(|line| {
+            line["plugin"] == probe && line["hook"] == hook && line.get("action").is_some()
+        });
+        actions.map(|line| line.get("ok").cloned().unwrap_or(line)).collect()
+    }
+}

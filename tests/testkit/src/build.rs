@@ -1,0 +1,53 @@
+//! Builds plugins with cargo.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Builds packages of the workspace at `root` and returns the dynamic libraries by package name,
+/// as cargo itself says where they are.
+///
+/// # Panics
+/// If cargo cannot be run or a package does not build: its messages are in the panic.
+pub fn cdylibs(root: &Path, packages: &[&str], more: &[&str]) -> BTreeMap<String, PathBuf> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = Command::new(cargo);
+    command.current_dir(root).args(["build", "--message-format=json-render-diagnostics"]);
+    for package in packages {
+        command.args(["--package", package]);
+    }
+    command.args(more);
+    // Cargo sets these for the test that is running; the build must not take them for its own.
+    for (name, _) in std::env::vars() {
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    let output = command.output().unwrap_or_else(|error| panic!("cargo cannot be run: {error}"));
+    assert!(
+        output.status.success(),
+        "cargo cannot build {packages:?}:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let mut found = BTreeMap::new();
+    for line in String::from_utf8_lossy(&output.stdout).lines() {
+        let Ok(message) = serde_json::from_str::<serde_json::Value>(line) else { continue };
+        let is_cdylib = message["target"]["crate_types"]
+            .as_array()
+            .is_some_and(|types| types.iter().any(|kind| kind == "cdylib"));
+        if message["reason"] != "compiler-artifact" || !is_cdylib {
+            continue;
+        }
+        let files = message["filenames"].as_array().into_iter().flatten();
+        let library = files
+            .filter_map(|file| file.as_str())
+            .find(|file| file.ends_with(std::env::consts::DLL_SUFFIX));
+        let name = message["target"]["name"].as_str().unwrap_or_default().replace('_', "-");
+        if let Some(library) = library {
+            found.insert(name, PathBuf::from(library));
+        }
+    }
+    found
+}

@@ -1,0 +1,276 @@
+//! An engine that computes next to nothing, but everything a run asks for.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use atelier_host::run::pipeline::{
+    Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline, PipelineError,
+    Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor,
+};
+
+/// Pixels per latent.
+const FACTOR: usize = 8;
+const CHANNELS: usize = 4;
+const TOKENS: usize = 77;
+const WIDTH: usize = 8;
+const SAMPLERS: [&str; 4] = ["DPM++ 2M", "Euler a", "Euler", "DDIM"];
+const SCHEDULERS: [&str; 2] = ["Automatic", "Karras"];
+
+/// A pipeline whose pictures depend on prompts, seeds, steps, guidance and on whatever hooks change.
+#[derive(Debug)]
+pub struct FakePipeline {
+    model: ModelInfo,
+}
+
+impl FakePipeline {
+    /// A checkpoint of that name. Another name draws other pictures.
+    pub fn new(name: &str) -> Self {
+        let sha256 = format!("{:016x}", hash(name.as_bytes())).repeat(4);
+        Self {
+            model: ModelInfo {
+                name: name.to_owned(),
+                sha256,
+                native_size: (64, 64),
+                vae_factor: FACTOR as u32,
+                size_multiple: FACTOR as u32,
+                latent_channels: CHANNELS as u32,
+            },
+        }
+    }
+}
+
+/// FNV-1a: stable, short, good enough to tell texts apart.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+/// `SplitMix64`.
+#[derive(Clone, Debug)]
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn uniform(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1_u64 << 24) as f32
+    }
+
+    /// Near enough to normal: twelve uniforms.
+    fn normal(&mut self) -> f32 {
+        (0..12).map(|_| self.uniform()).sum::<f32>() - 6.0
+    }
+}
+
+#[derive(Debug)]
+struct FakeNoise {
+    shape: [usize; 4],
+    streams: Vec<Random>,
+}
+
+impl FakeNoise {
+    fn next(&mut self) -> Tensor {
+        let size: usize = self.shape[1..].iter().product();
+        let data = self.streams.iter_mut().flat_map(|random| (0..size).map(|_| random.normal()));
+        Tensor { shape: self.shape, data: data.collect() }
+    }
+}
+
+impl NoiseStream for FakeNoise {
+    fn first(&mut self) -> Tensor {
+        self.next()
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any> {
+        self
+    }
+}
+
+/// One number for a row of conditioning.
+fn gist(cond: &Conditioning, row: usize) -> f32 {
+    let size = cond.shape[1] * cond.shape[2];
+    let row = cond.data.get(row * size..(row + 1) * size).unwrap_or_default();
+    row.iter().sum::<f32>() / row.len().max(1) as f32
+}
+
+fn lent(tensor: &mut Tensor) -> Lent<'_> {
+    Lent { shape: tensor.shape, data: &mut tensor.data }
+}
+
+impl Pipeline for FakePipeline {
+    fn model(&self) -> &ModelInfo {
+        &self.model
+    }
+
+    fn samplers(&self) -> Vec<&'static str> {
+        SAMPLERS.to_vec()
+    }
+
+    fn schedulers(&self) -> Vec<&'static str> {
+        SCHEDULERS.to_vec()
+    }
+
+    fn sampler_name(&self, name: &str) -> Option<&'static str> {
+        SAMPLERS.into_iter().find(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    fn scheduler_name(&self, name: &str, sampler: &str) -> Option<&'static str> {
+        let known = SCHEDULERS.into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
+        let own = known == "Automatic" && sampler == "DPM++ 2M";
+        Some(if own { "Karras" } else { known })
+    }
+
+    fn encode_prompts(
+        &self,
+        prompts: &[String],
+        clip_skip: u32,
+    ) -> Result<Conditioning, PipelineError> {
+        let row = |prompt: &String| {
+            let mut random = Random(hash(prompt.as_bytes()) ^ u64::from(clip_skip));
+            (0..TOKENS * WIDTH).map(move |_| random.uniform() * 2.0).collect::<Vec<_>>()
+        };
+        Ok(Conditioning {
+            shape: [prompts.len(), TOKENS, WIDTH],
+            data: prompts.iter().flat_map(row).collect(),
+        })
+    }
+
+    fn encode(&self, pixels: &Tensor) -> Result<Tensor, PipelineError> {
+        let [n, _, height, width] = pixels.shape;
+        let (h, w) = (height / FACTOR, width / FACTOR);
+        let mut latents = Tensor::zeros([n, CHANNELS, h, w]);
+        for (at, value) in latents.data.iter_mut().enumerate() {
+            let (x, y) = (at % w, at / w % h);
+            let (channel, image) = (at / (w * h) % CHANNELS, at / (w * h * CHANNELS));
+            let from = ((image * 3 + channel % 3) * height + y * FACTOR) * width + x * FACTOR;
+            *value = pixels.data[from] * 2.0 - 1.0;
+        }
+        Ok(latents)
+    }
+
+    fn decode(&self, latents: &Tensor) -> Result<Tensor, PipelineError> {
+        let [n, channels, h, w] = latents.shape;
+        let (height, width) = (h * FACTOR, w * FACTOR);
+        let mut pixels = Tensor::zeros([n, 3, height, width]);
+        for (at, value) in pixels.data.iter_mut().enumerate() {
+            let (x, y) = (at % width, at / width % height);
+            let (channel, image) = (at / (width * height) % 3, at / (width * height * 3));
+            let from = ((image * channels + channel) * h + y / FACTOR) * w + x / FACTOR;
+            *value = (latents.data[from] * 0.5 + 0.5).clamp(0.0, 1.0);
+        }
+        Ok(pixels)
+    }
+
+    fn noise(&self, seeds: &Seeds, width: u32, height: u32) -> Box<dyn NoiseStream> {
+        let streams = seeds.seeds.iter().zip(&seeds.subseeds).map(|(seed, subseed)| {
+            let varied = if seeds.subseed_strength > 0.0 { *subseed } else { 0 };
+            Random(hash(&seed.to_le_bytes()) ^ hash(&varied.to_le_bytes()))
+        });
+        let streams: Vec<Random> = streams.collect();
+        let (h, w) = (height as usize / FACTOR, width as usize / FACTOR);
+        Box::new(FakeNoise { shape: [streams.len(), CHANNELS, h, w], streams })
+    }
+
+    fn sample(
+        &self,
+        job: SampleJob,
+        observer: &mut dyn StepObserver,
+    ) -> Result<Tensor, PipelineError> {
+        let (mut x, steps) = match job.start {
+            Start::Noise(noise) => (noise, job.steps),
+            Start::Latents { init, noise, denoising_strength } => {
+                let strength = denoising_strength as f32;
+                let mixed = init.data.iter().zip(&noise.data);
+                let data = mixed.map(|(init, noise)| init + noise * strength).collect();
+                let steps = (f64::from(job.steps) * denoising_strength).max(1.0) as u32;
+                (Tensor { shape: init.shape, data }, steps)
+            }
+        };
+        let mut noise = job.noise.into_any().downcast::<FakeNoise>().ok();
+        let tint = hash(self.model.name.as_bytes()) as f32 / u64::MAX as f32 - 0.5;
+        for step in 0..steps {
+            let sigma = f64::from(steps - step) / f64::from(steps);
+            let at = StepInfo { step, total: steps, call: 0, sigma };
+            let stopped = |stop| PipelineError::Stopped(stop);
+            let (mut input, mut told) = (x.clone(), sigma);
+            let (mut cond, mut uncond) = (job.cond.clone(), job.uncond.clone());
+            if observer.wants(Point::Denoiser) {
+                observer
+                    .denoiser(at, lent(&mut input), &mut told, &mut cond, &mut uncond)
+                    .map_err(stopped)?;
+            }
+            let predict = |cond: &Conditioning| {
+                let size: usize = x.shape[1..].iter().product();
+                let data = input.data.iter().enumerate().map(|(at, value)| {
+                    let gist = gist(cond, at / size.max(1));
+                    value * 0.3 / (1.0 + told as f32) + (gist - 1.0) * 4.0 + tint * 0.1
+                });
+                Tensor { shape: x.shape, data: data.collect() }
+            };
+            let (mut with, mut without) = (predict(&cond), predict(&uncond));
+            if observer.wants(Point::Denoised) {
+                observer.denoised(at, lent(&mut with), lent(&mut without)).map_err(stopped)?;
+            }
+            let scale = job.cfg_scale as f32;
+            let pairs = without.data.iter().zip(&with.data);
+            let combined = pairs.map(|(without, with)| without + scale * (with - without) * 0.1);
+            let mut combined = Tensor { shape: x.shape, data: combined.collect() };
+            if observer.wants(Point::Combine) {
+                observer
+                    .combine(at, &input.data, &with.data, &without.data, lent(&mut combined))
+                    .map_err(stopped)?;
+            }
+            if observer.wants(Point::AfterCfg) {
+                observer.after_cfg(at, lent(&mut combined)).map_err(stopped)?;
+            }
+            let share = 1.0 / (steps - step) as f32;
+            for (x, target) in x.data.iter_mut().zip(&combined.data) {
+                *x += (target - *x) * share;
+            }
+            if let (true, Some(noise)) = (job.sampler == "Euler a", &mut noise) {
+                let amount = 0.02 * job.settings.eta_ancestral as f32;
+                for (x, noise) in x.data.iter_mut().zip(noise.next().data) {
+                    *x += noise * amount;
+                }
+            }
+            observer.after_step(at, lent(&mut x)).map_err(stopped)?;
+        }
+        Ok(x)
+    }
+
+    fn build(&self) -> String {
+        "fake".to_owned()
+    }
+}
+
+/// Checkpoints of [`FakePipeline`]: `fake`, the default one, and `other`.
+#[derive(Debug, Default)]
+pub struct FakeProvider {
+    loaded: AtomicU64,
+}
+
+impl ModelProvider for FakeProvider {
+    fn get(&self, name: Option<&str>) -> Result<(Arc<dyn Pipeline>, bool), PipelineError> {
+        let name = name.unwrap_or("fake");
+        if !["fake", "other"].contains(&name) {
+            let message = format!("there is no checkpoint “{name}”; there are: fake, other");
+            return Err(PipelineError::Engine(message));
+        }
+        let before = self.loaded.swap(hash(name.as_bytes()), Ordering::Relaxed);
+        Ok((Arc::new(FakePipeline::new(name)), before != hash(name.as_bytes())))
+    }
+
+    fn list(&self) -> Vec<Checkpoint> {
+        let checkpoint = |name: &str| Checkpoint { name: name.to_owned(), path: name.into() };
+        vec![checkpoint("fake"), checkpoint("other")]
+    }
+}

@@ -1,0 +1,14 @@
+//! Runs plugins in tests.
+//!
+//! [`FakePipeline`] draws in microseconds what depends on prompt, seed, steps and everything a hook
+//! may change, so that a test sees whether a hook had an effect. [`TestHost`] is a whole host over
+//! it in a folder of its own; [`build`] builds plugins with cargo and says where they are.
+
+#![forbid(unsafe_code)]
+
+pub mod build;
+mod fake;
+mod host;
+
+pub use fake::{FakePipeline, FakeProvider};
+pub use host::{TestHost, Wiring, both_ways, script};
