@@ -40,6 +40,8 @@ fn run() -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         [] => bail!("no command\n\n{USAGE}"),
-        [other, ..] => bail!("“{other}” is no command, or has arguments it does not take\n\n{USAGE}"),
+        [other, ..] => {
+            bail!("“{other}” is no command, or has arguments it does not take\n\n{USAGE}")
+        }
     }
 }

@@ -22,8 +22,10 @@ pub(super) fn begin(global: &Global, ui: &Ui) {
         (false, _) => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(Above).with_ansi(ui.colour_err());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Above)
+        .with_ansi(ui.colour_err());
     match global.log_format {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text if global.verbose > 1 => builder.init(),

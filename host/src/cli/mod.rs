@@ -36,8 +36,8 @@ struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 struct Global {
-    /// Folder of options, extensions, models, outputs and records [default: atelier in
-    /// $XDG_DATA_HOME or ~/.local/share]
+    /// Folder of options, extensions, models, outputs and records
+    /// [default: ~/.local/share/atelier]
     #[arg(long, value_name = "DIR", env = "ATELIER_DATA", global = true, hide_env_values = true)]
     data: Option<PathBuf>,
     /// Loads a plugin beside those in the data folder, or a folder of them

@@ -2,12 +2,15 @@
 
 use std::{
     env,
+    fmt::Display,
     io::{self, IsTerminal as _, Write as _},
     path::Path,
 };
 
 use anstyle::Style;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, TableComponent};
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ContentArrangement, Table, TableComponent,
+};
 use serde::Serialize;
 
 use super::Colour;
@@ -32,6 +35,7 @@ const WIDEST: u16 = 140;
 
 /// Where output goes and how it may look.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, read by name")]
 pub(super) struct Ui {
     colour_out: bool,
     colour_err: bool,
@@ -105,14 +109,11 @@ impl Ui {
         Self::line(&self.paint(style::STRONG, text));
     }
 
-    /// A table with a thin line under its header. A header that begins with `>` is a column of
-    /// numbers.
-    pub(super) fn table(&self, headers: &[&str]) -> Table {
+    /// A table without a header: text in columns.
+    pub(super) fn lines(&self) -> Table {
         let mut table = Table::new();
         table
             .load_preset(comfy_table::presets::NOTHING)
-            .set_style(TableComponent::HeaderLines, '─')
-            .set_style(TableComponent::MiddleHeaderIntersections, '─')
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(self.width);
         if self.colour_out {
@@ -120,6 +121,16 @@ impl Ui {
         } else {
             table.force_no_tty();
         }
+        table
+    }
+
+    /// A table with a thin line under its header. A header that begins with `>` is a column of
+    /// numbers.
+    pub(super) fn table(&self, headers: &[&str]) -> Table {
+        let mut table = self.lines();
+        table
+            .set_style(TableComponent::HeaderLines, '─')
+            .set_style(TableComponent::MiddleHeaderIntersections, '─');
         table.set_header(headers.iter().map(|header| {
             let cell = Cell::new(header.trim_start_matches('>'));
             cell.add_attribute(Attribute::Dim)
@@ -150,13 +161,13 @@ fn paint(colour: bool, style: Style, text: &str) -> String {
 }
 
 /// A cell in a colour.
-pub(super) fn coloured(text: impl ToString, colour: Color) -> Cell {
-    Cell::new(text.to_string()).fg(colour)
+pub(super) fn coloured(text: impl Display, colour: Color) -> Cell {
+    Cell::new(text).fg(colour)
 }
 
 /// A cell that steps back.
-pub(super) fn faint(text: impl ToString) -> Cell {
-    Cell::new(text.to_string()).add_attribute(Attribute::Dim)
+pub(super) fn faint(text: impl Display) -> Cell {
+    Cell::new(text).add_attribute(Attribute::Dim)
 }
 
 /// A number that is only worth a look where it is not 0.

@@ -85,8 +85,7 @@ impl Observer for Bridge<'_> {
         uncond: &mut Conditioning,
     ) -> Result<(), Stop> {
         let (mut positive, mut negative) = (take(cond)?, take(uncond)?);
-        let outcome =
-            self.inner.denoiser(at(info), lend(x), sigma, &mut positive, &mut negative);
+        let outcome = self.inner.denoiser(at(info), lend(x), sigma, &mut positive, &mut negative);
         put(cond, positive)?;
         put(uncond, negative)?;
         self.pass(outcome)

@@ -3,11 +3,8 @@
 /// Version, architecture and the vector instructions that kernels choose by, such as
 /// `atelier-engine 0.1.0, x86_64 avx512f avx2 fma`. The compiler is not part of it.
 pub(super) fn describe() -> String {
-    let mut text = format!(
-        "atelier-engine {}, {}",
-        env!("CARGO_PKG_VERSION"),
-        std::env::consts::ARCH
-    );
+    let mut text =
+        format!("atelier-engine {}, {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     for feature in features() {
         text.push(' ');
         text.push_str(feature);

@@ -177,7 +177,8 @@ impl DrawArgs {
     fn out_folder(&self) -> Result<Option<PathBuf>, Failure> {
         match &self.output.out {
             Some(path) if self.out_file().is_none() => {
-                let picture = ["jpg", "jpeg", "webp"].iter().any(|ending| path.ends_with_case(ending));
+                let picture =
+                    ["jpg", "jpeg", "webp"].iter().any(|ending| path.ends_with_case(ending));
                 if picture {
                     return Err(Failure::refused(
                         "--out takes a folder or a .png file; other formats are the option samples_format",

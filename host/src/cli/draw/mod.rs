@@ -12,15 +12,10 @@ use std::sync::{
 };
 
 pub(super) use args::DrawArgs;
-pub(super) use values::nearest;
 use progress::Progress;
+pub(super) use values::nearest;
 
-use super::{
-    Global,
-    error::Failure,
-    host, log,
-    ui::Ui,
-};
+use super::{Global, error::Failure, host, log, ui::Ui};
 use crate::{
     Atelier,
     engine::EngineProvider,
@@ -82,10 +77,9 @@ fn cancel_on_interrupt(cancel: &CancelToken) -> Result<(), Failure> {
 fn keep(atelier: &Atelier, keys: &[String]) -> Result<(), Failure> {
     let state = atelier.store().load_full();
     let values = keys.iter().filter_map(|key| Some((key, state.options.by_key(key)?.clone())));
-    atelier
-        .store()
-        .set_many(values, &Writer::Cli)
-        .map_err(|errors| Failure::failed(errors.iter().map(ToString::to_string).collect::<String>()))?;
+    atelier.store().set_many(values, &Writer::Cli).map_err(|errors| {
+        Failure::failed(errors.iter().map(ToString::to_string).collect::<String>())
+    })?;
     atelier.store().save(atelier.config())?;
     Ok(())
 }

@@ -1,6 +1,9 @@
 //! What is printed of a run that is over.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use image::DynamicImage;
 
@@ -23,7 +26,10 @@ pub(super) fn tell(ui: &Ui, args: &DrawArgs, finished: &Finished) -> Result<(), 
     if args.json() {
         return Ok(Ui::json(&finished.record)?);
     }
-    if ui.terminal && args.preview() && let Some(picture) = finished.pictures.first() {
+    if ui.terminal
+        && args.preview()
+        && let Some(picture) = finished.pictures.first()
+    {
         preview(picture);
     }
     let saved = finished.pictures.iter().filter_map(|picture| picture.path.clone());
@@ -141,9 +147,8 @@ fn preview(picture: &Picture) {
     let (columns, rows) = viuer::terminal_size();
     let room = (u32::from(columns), u32::from(rows.saturating_sub(6)) * 2);
     let (width, height) = picture.image.dimensions();
-    let scale = (f64::from(room.0) / f64::from(width))
-        .min(f64::from(room.1) / f64::from(height))
-        .min(1.0);
+    let scale =
+        (f64::from(room.0) / f64::from(width)).min(f64::from(room.1) / f64::from(height)).min(1.0);
     let config = viuer::Config {
         absolute_offset: false,
         transparent: false,

@@ -18,10 +18,7 @@ fn pair<'a>(flag: &str, form: &str, text: &'a str) -> Result<(&'a str, &'a str),
 }
 
 /// The overrides of a run.
-pub(super) fn overrides(
-    schema: &Schema,
-    given: &[String],
-) -> Result<Map<String, Json>, Failure> {
+pub(super) fn overrides(schema: &Schema, given: &[String]) -> Result<Map<String, Json>, Failure> {
     let mut overrides = Map::new();
     for text in given {
         let (key, value) = pair("--override", "KEY=VALUE", text)?;
@@ -82,12 +79,10 @@ pub(super) fn plugin_args(
             };
             Failure::refused(format!("{id} takes no argument “{name}”; {hint}"))
         })?;
-        let value = spec
-            .parse_text(value)
-            .map_err(|reason| Failure::refused(format!("{id}: {reason}")))?;
-        let args = all
-            .entry(plugin.manifest.id.clone())
-            .or_insert_with(|| GivenArgs::Named(Map::new()));
+        let value =
+            spec.parse_text(value).map_err(|reason| Failure::refused(format!("{id}: {reason}")))?;
+        let args =
+            all.entry(plugin.manifest.id.clone()).or_insert_with(|| GivenArgs::Named(Map::new()));
         match args {
             GivenArgs::Named(args) => _ = args.insert(name.to_owned(), value),
             GivenArgs::Positional(_) => {

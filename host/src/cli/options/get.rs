@@ -41,13 +41,14 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier, args: &GetArgs) -> Result<(), Fail
         return Ok(());
     }
     let spec = schema.spec(id);
-    let mut about = format!("{} · {} · default {}", spec.label, spec.kind.name(), spec.default);
+    let mut about =
+        vec![spec.label.clone(), spec.kind.name().to_owned(), format!("default {}", spec.default)];
     let takes = takes(spec);
     if !takes.is_empty() {
-        about.push_str(&format!(" · takes {takes}"));
+        about.push(format!("takes {takes}"));
     }
-    about.push_str(&format!(" · set by {}", options.writer(id)));
-    Ui::line(&ui.paint(style::FAINT, &about));
+    about.push(format!("set by {}", options.writer(id)));
+    Ui::line(&ui.paint(style::FAINT, &about.join(" · ")));
     if let Some(doc) = &spec.doc {
         Ui::line(&ui.paint(style::FAINT, doc));
     }

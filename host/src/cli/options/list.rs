@@ -93,7 +93,11 @@ fn print(ui: &Ui, options: &OptionSet, section: &Section, ids: &[OptionId]) {
         let writer = options.writer(*id);
         table.add_row([
             Cell::new(&spec.key),
-            if value == default { Cell::new(value_text) } else { coloured(value_text, Color::Green) },
+            if value == default {
+                Cell::new(value_text)
+            } else {
+                coloured(value_text, Color::Green)
+            },
             if value == default { faint("") } else { faint(cut(&default.to_string(), 20)) },
             faint(cut(&takes(spec), 24)),
             if *writer == Writer::Default { faint("") } else { Cell::new(writer) },

@@ -31,9 +31,10 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier, args: &SetArgs) -> Result<(), Fail
     let change = store.set(&args.key, value, Writer::Cli)?;
     store.save(atelier.config())?;
     let (old, new) = (change.old(), change.value());
-    Ui::line(&match change.is_change() {
-        true => format!("{}: {old} → {}", args.key, ui.paint(style::GOOD, &new.to_string())),
-        false => format!("{}: {new}, as before", args.key),
+    Ui::line(&if change.is_change() {
+        format!("{}: {old} → {}", args.key, ui.paint(style::GOOD, &new.to_string()))
+    } else {
+        format!("{}: {new}, as before", args.key)
     });
     Ok(())
 }

@@ -93,7 +93,8 @@ fn print(ui: &Ui, report: &Report) {
     let line = |name: &str, value: &str| {
         Ui::line(&format!("{} {value}", ui.paint(style::FAINT, &format!("{name:<9}"))));
     };
-    let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let listed =
+        |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     line("file", &format!("{} ({} KiB)", short_path(&report.path), report.size.div_ceil(1024)));
     line("blake3", &report.hash);
     if let Some(manifest) = &report.manifest {
@@ -101,10 +102,13 @@ fn print(ui: &Ui, report: &Report) {
         line("name", &manifest.name);
         line("version", &manifest.version);
         line("abi", &format!("{} (this host runs {})", manifest.abi, report.host_abi));
-        line("panics", match manifest.panic {
-            PanicStrategy::Unwind => "are caught",
-            PanicStrategy::Abort => "would end the host",
-        });
+        line(
+            "panics",
+            match manifest.panic {
+                PanicStrategy::Unwind => "are caught",
+                PanicStrategy::Abort => "would end the host",
+            },
+        );
         line("hooks", &listed(&manifest.hooks));
         line("before", &listed(&manifest.before));
         line("after", &listed(&manifest.after));

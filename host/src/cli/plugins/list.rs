@@ -10,7 +10,7 @@ use crate::{
         error::Failure,
         ui::{Ui, coloured, counted, faint, short_path, style},
     },
-    plugins::{Entry, PluginState},
+    plugins::{Entry, PluginId, PluginState},
 };
 
 pub(super) fn run(ui: &Ui, atelier: &Atelier, json: bool) -> Result<(), Failure> {
@@ -18,15 +18,14 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier, json: bool) -> Result<(), Failure>
     let order = state.companion.order();
     let orders: Vec<(Hook, Vec<&str>)> = Hook::ALL
         .iter()
-        .map(|hook| (*hook, order.of(*hook).iter().map(|id| id.as_str()).collect::<Vec<_>>()))
+        .map(|hook| (*hook, order.of(*hook).iter().map(PluginId::as_str).collect::<Vec<_>>()))
         .filter(|(_, ids)| !ids.is_empty())
         .collect();
     if json {
         let plugins: Vec<Json> = atelier.plugins().iter().map(entry).collect();
         let orders: Map<String, Json> =
             orders.iter().map(|(hook, ids)| (hook.to_string(), json!(ids))).collect();
-        let document =
-            json!({"plugins": plugins, "order": orders, "notices": order.notices});
+        let document = json!({"plugins": plugins, "order": orders, "notices": order.notices});
         return Ok(Ui::json(&document)?);
     }
     let mut table = ui.table(&["plugin", "version", "state", "hooks", "file"]);
@@ -48,7 +47,10 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier, json: bool) -> Result<(), Failure>
         ]);
     }
     let place = short_path(&atelier.data().join("extensions"));
-    ui.show(&table, &format!("no plugins; put their libraries into {place} or name them with --plugins"));
+    ui.show(
+        &table,
+        &format!("no plugins; put their libraries into {place} or name them with --plugins"),
+    );
     for entry in atelier.plugins() {
         if let Some(reason) = entry.state.reason() {
             let name = match &entry.manifest {

@@ -2,12 +2,7 @@
 
 use crate::{
     Atelier,
-    cli::{
-        Global,
-        draw::nearest,
-        error::Failure,
-        ui::Ui,
-    },
+    cli::{Global, draw::nearest, error::Failure, ui::Ui},
     options::{Value, Writer},
 };
 

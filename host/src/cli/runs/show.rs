@@ -49,16 +49,22 @@ fn head(ui: &Ui, run: &RunRecord) {
         RunState::Failed | RunState::Interrupted => style::ERROR,
         _ => style::CARE,
     };
-    line("run", &format!("{}  {}", ui.paint(style::STRONG, &run.id), ui.paint(word, run.state.word())));
+    line(
+        "run",
+        &format!("{}  {}", ui.paint(style::STRONG, &run.id), ui.paint(word, run.state.word())),
+    );
     line("error", run.error.as_deref().unwrap_or_default());
     let parent = run.parent.as_deref().unwrap_or_default();
     line("parent", parent);
-    line("when", &format!(
-        "{}, {:.2} s, {:.2} s of them sampling",
-        when(&run.started),
-        run.seconds,
-        run.sampling_seconds
-    ));
+    line(
+        "when",
+        &format!(
+            "{}, {:.2} s, {:.2} s of them sampling",
+            when(&run.started),
+            run.seconds,
+            run.sampling_seconds
+        ),
+    );
     let asked = |field: &str| {
         run.request.get(field).and_then(|text| text.as_str()).unwrap_or_default().to_owned()
     };
@@ -77,7 +83,10 @@ fn head(ui: &Ui, run: &RunRecord) {
     }
     for write in &run.outside_writes {
         let (key, value, writer) = (&write.key, &write.value, &write.writer);
-        line("written", &format!("{key} = {value} by {writer}, seen by {} at {}", write.seen_by, write.hook));
+        line(
+            "written",
+            &format!("{key} = {value} by {writer}, seen by {} at {}", write.seen_by, write.hook),
+        );
     }
     for output in &run.outputs {
         let kind = if output.grid { "grid" } else { "picture" };
@@ -97,14 +106,23 @@ fn prepared_lines(
     }
     let count = params.batch_size * params.n_iter;
     let seed = pictures.all_seeds.first().copied().unwrap_or_default();
-    let denoising = match params.is_img2img {
-        true => format!(", denoising {}", params.denoising_strength),
-        false => String::new(),
+    let denoising = if params.is_img2img {
+        format!(", denoising {}", params.denoising_strength)
+    } else {
+        String::new()
     };
-    line("picture", &format!(
-        "{count} of {}×{}, seed {seed}, {} steps of {} ({}), CFG {}{denoising}",
-        params.width, params.height, params.steps, params.sampler, params.scheduler, params.cfg_scale,
-    ));
+    line(
+        "picture",
+        &format!(
+            "{count} of {}×{}, seed {seed}, {} steps of {} ({}), CFG {}{denoising}",
+            params.width,
+            params.height,
+            params.steps,
+            params.sampler,
+            params.scheduler,
+            params.cfg_scale,
+        ),
+    );
 }
 
 fn plugins(ui: &Ui, run: &RunRecord) {
@@ -130,7 +148,8 @@ fn hooks(ui: &Ui, run: &RunRecord) {
         return;
     }
     ui.heading("Hooks");
-    let mut table = ui.table(&["plugin", "hook", ">calls", ">failed", ">not run", ">mean", ">longest"]);
+    let mut table =
+        ui.table(&["plugin", "hook", ">calls", ">failed", ">not run", ">mean", ">longest"]);
     let mut last = "";
     for timing in &run.hooks {
         let plugin = if timing.plugin == last { "" } else { &timing.plugin };

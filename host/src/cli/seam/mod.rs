@@ -78,8 +78,16 @@ fn title(runs: &[RunRecord]) -> String {
 /// Prints the table and what it means.
 pub(super) fn show(ui: &Ui, runs: &[RunRecord], plugin: Option<&str>, all: bool) {
     let summary = Summary::of(runs, plugin, all);
-    let headers =
-        ["plugin", "option", ">live", ">early", ">snapshot", ">writes", ">diverged", "live ≠ snapshot"];
+    let headers = [
+        "plugin",
+        "option",
+        ">live",
+        ">early",
+        ">snapshot",
+        ">writes",
+        ">diverged",
+        "live ≠ snapshot",
+    ];
     let mut table = ui.table(&headers);
     for plugin in &summary.plugins {
         let mut name = Some(plugin);
@@ -108,9 +116,18 @@ fn row(plugin: Option<&PluginSummary>, option: &OptionSummary) -> Vec<Cell> {
         }
         None => Cell::new(""),
     };
-    let why: Vec<String> = option.divergences.iter().map(|d| {
-        format!("{} ≠ {}, by {}", cut(&d.live.to_string(), 16), cut(&d.snapshot.to_string(), 16), d.by)
-    }).collect();
+    let why: Vec<String> = option
+        .divergences
+        .iter()
+        .map(|d| {
+            format!(
+                "{} ≠ {}, by {}",
+                cut(&d.live.to_string(), 16),
+                cut(&d.snapshot.to_string(), 16),
+                d.by
+            )
+        })
+        .collect();
     let why = match (why.is_empty(), option.diverged_keys.is_empty()) {
         (false, _) => why.join("\n"),
         (true, false) => option.diverged_keys.join(", "),
@@ -130,7 +147,8 @@ fn row(plugin: Option<&PluginSummary>, option: &OptionSummary) -> Vec<Cell> {
 
 fn colour(verdict: Verdict) -> Color {
     match verdict {
-        Verdict::Ready | Verdict::Silent => Color::Green,
+        Verdict::Ready => Color::Green,
+        Verdict::Silent => Color::DarkGrey,
         Verdict::Live => Color::Cyan,
         Verdict::Diverged => Color::Yellow,
     }
@@ -139,34 +157,47 @@ fn colour(verdict: Verdict) -> Color {
 /// One line for each kind of plugin there is.
 fn meaning(ui: &Ui, summary: &Summary) {
     let of = |verdict: Verdict| {
-        let plugins = summary.plugins.iter().filter(|plugin| plugin.verdict == verdict);
+        let plugins = summary.plugins.iter().filter(move |plugin| plugin.verdict == verdict);
         plugins.collect::<Vec<_>>()
     };
     let names = |plugins: &[&PluginSummary]| {
         plugins.iter().map(|plugin| plugin.id.as_str()).collect::<Vec<_>>().join(", ")
     };
-    let say = |mark: &str, style, plugins: &[&PluginSummary], text: &str| {
-        if !plugins.is_empty() {
-            let head = ui.paint(style, &format!("{mark} {}", names(plugins)));
-            Ui::line(&format!("{head}  {text}"));
-        }
+    let mut table = ui.lines();
+    let mut say = |verdict: Verdict, mark: &str, who: String, text: &str| {
+        table.add_row([coloured(mark, colour(verdict)), Cell::new(format!("{who}: {text}"))]);
     };
-    let silent = of(Verdict::Silent);
-    say("✓", style::GOOD, &of(Verdict::Ready), "read only the snapshot: nothing to migrate.");
-    say(
-        "○",
-        style::HINT,
-        &of(Verdict::Live),
-        "read live, always what the snapshot has: here migration changes nothing.",
-    );
-    for plugin in of(Verdict::Diverged) {
-        let text = format!(
-            "{} of {} differed from the snapshot (written by {}): migration would change the run.",
-            plugin.diverged,
-            counted(plugin.live as usize, "live read"),
-            plugin.writers.join(", ")
-        );
-        say("▲", style::CARE, &[plugin], &text);
+    let lines = [
+        (Verdict::Ready, "✓ ready", "only the snapshot was read; nothing to migrate"),
+        (
+            Verdict::Live,
+            "○ live",
+            "live reads, each answered as the snapshot has it; migrating changes nothing here",
+        ),
+    ];
+    for (verdict, mark, text) in lines {
+        let plugins = of(verdict);
+        if !plugins.is_empty() {
+            say(verdict, mark, names(&plugins), text);
+        }
     }
-    say("–", style::FAINT, &silent, "read no option.");
+    for plugin in of(Verdict::Diverged) {
+        let reads = counted(plugin.live as usize, "live read");
+        let writers = match plugin.writers.as_slice() {
+            [] => String::new(),
+            writers => format!(", written by {}", writers.join(", ")),
+        };
+        let so = if plugin.pinned {
+            "pin answered from the snapshot"
+        } else {
+            "migrating would change the run"
+        };
+        let text = format!("{} of {reads} differed{writers}; {so}", plugin.diverged);
+        say(Verdict::Diverged, "▲ diverged", plugin.id.clone(), &text);
+    }
+    let silent = of(Verdict::Silent);
+    if !silent.is_empty() {
+        say(Verdict::Silent, "– silent", names(&silent), "no option was read");
+    }
+    ui.show(&table, "");
 }

@@ -152,9 +152,13 @@ impl OptionSummary {
 /// The writer as its reader in that run would name it.
 fn in_words(writer: &Writer, reader: &str, run: &str) -> String {
     match writer {
-        Writer::Plugin { id, run: Some(by) } if **id == *reader && **by == *run => "itself".to_owned(),
+        Writer::Plugin { id, run: Some(by) } if **id == *reader && **by == *run => {
+            "itself".to_owned()
+        }
         Writer::Plugin { id, run: Some(by) } if **by == *run => id.to_string(),
-        Writer::Plugin { id, run: Some(_) } if **id == *reader => "itself in another run".to_owned(),
+        Writer::Plugin { id, run: Some(_) } if **id == *reader => {
+            "itself in another run".to_owned()
+        }
         Writer::Plugin { id, run: Some(_) } => format!("{id} in another run"),
         Writer::Plugin { id, run: None } => id.to_string(),
         Writer::Run { .. } => "another run's overrides".to_owned(),
