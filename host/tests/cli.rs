@@ -208,3 +208,32 @@ fn a_library_is_inspected_without_being_one() {
     assert_eq!(code, Some(2));
     assert!(error.contains("no plugin “ghost”"), "{error}");
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_cancels_the_run_between_two_steps() {
+    let data = tempfile::tempdir().unwrap();
+    let data = data.path();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
+        .arg("--data")
+        .arg(data)
+        .args(["txt2img", "bus", "--steps", "10000"])
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // The record says when the run is past its preparation.
+    let executing = || {
+        let runs = fs::read_dir(data.join("runs")).ok()?;
+        let mut files = runs.flatten().filter_map(|entry| fs::read_to_string(entry.path()).ok());
+        files.any(|text| text.contains("\"state\": \"executing\"")).then_some(())
+    };
+    while executing().is_none() {
+        assert_eq!(child.try_wait().unwrap(), None, "it ended by itself");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(tells(data, &["runs", "show", "--json"])["state"], "cancelled");
+}

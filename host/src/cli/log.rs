@@ -17,7 +17,8 @@ static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 pub(super) fn begin(global: &Global, ui: &Ui) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
-        (false, 0) => "warn",
+        // Failed hooks are told of when the run is over.
+        (false, 0) => "warn,atelier_host::run::hooks=error",
         (false, 1) => "info",
         (false, _) => "debug",
     };

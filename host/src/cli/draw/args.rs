@@ -23,6 +23,8 @@ pub(in crate::cli) struct DrawArgs {
     output: OutputArgs,
 }
 
+// The defaults suit small checkpoints, the one that comes with the program above all: DPM++ 2M
+// finishes in 20 steps, and guidance beyond 6 burns colours. Requests of the API keep A1111's.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Picture")]
 struct PictureArgs {

@@ -1,6 +1,12 @@
 //! The progress bar.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -13,6 +19,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Progress {
     bar: ProgressBar,
+    iterations: Arc<AtomicU64>,
 }
 
 impl Progress {
@@ -23,7 +30,7 @@ impl Progress {
         bar.set_style(spinner());
         bar.set_message("preparing");
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar }
+        Self { bar, iterations: Arc::default() }
     }
 
     pub(super) fn bar(&self) -> ProgressBar {
@@ -55,14 +62,18 @@ impl RunObserver for Progress {
     fn event(&self, _: &str, event: &RunEvent) {
         match event {
             RunEvent::Prepared { iterations, steps: asked, .. } => {
+                let iterations = u64::from(*iterations);
+                self.iterations.store(iterations, Ordering::Relaxed);
                 self.bar.set_style(steps());
-                self.bar.set_length(u64::from(*iterations) * u64::from(*asked));
+                self.bar.set_length(iterations * u64::from(*asked));
                 self.bar.reset_eta();
                 self.bar.set_message("");
             }
             RunEvent::Step { iteration, step, total } => {
                 let total = u64::from(*total);
-                let iterations = self.bar.length().unwrap_or(0).div_ceil(total.max(1)).max(1);
+                let iterations = self.iterations.load(Ordering::Relaxed);
+                // From a picture a sampler makes fewer steps than were asked for.
+                self.bar.set_length(iterations * total);
                 self.bar.set_position(u64::from(*iteration) * total + u64::from(*step));
                 if iterations > 1 {
                     self.bar.set_message(format!("iteration {} of {iterations}", iteration + 1));

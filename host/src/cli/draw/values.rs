@@ -74,8 +74,8 @@ pub(super) fn plugin_args(
             let known: Vec<_> = specs.iter().map(|spec| spec.name.as_str()).collect();
             let hint = match nearest(name, known.iter().copied()) {
                 Some(nearest) => format!("did you mean “{nearest}”?"),
-                None if known.is_empty() => "it takes none".to_owned(),
-                None => format!("it takes {}", known.join(", ")),
+                None if known.is_empty() => "it takes no arguments".to_owned(),
+                None => format!("it takes: {}", known.join(", ")),
             };
             Failure::refused(format!("{id} takes no argument “{name}”; {hint}"))
         })?;

@@ -172,7 +172,7 @@ fn meaning(ui: &Ui, summary: &Summary) {
         (
             Verdict::Live,
             "○ live",
-            "live reads, each answered as the snapshot has it; migrating changes nothing here",
+            "live reads, always the snapshot's answer; migrating would change nothing",
         ),
     ];
     for (verdict, mark, text) in lines {
@@ -198,6 +198,9 @@ fn meaning(ui: &Ui, summary: &Summary) {
     let silent = of(Verdict::Silent);
     if !silent.is_empty() {
         say(Verdict::Silent, "– silent", names(&silent), "no option was read");
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
     }
     ui.show(&table, "");
 }

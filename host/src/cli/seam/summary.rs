@@ -187,3 +187,88 @@ impl PluginSummary {
         Self { id, verdict, pinned, live, early, snapshot, diverged, writers, options }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    fn run(id: &str, rows: &Json) -> RunRecord {
+        let plugin =
+            |id: &str| json!({"id": id, "version": "1", "hash": "", "path": "", "seam": "record"});
+        serde_json::from_value(json!({
+            "record_version": 1, "id": id, "parent": null, "state": "done", "error": null,
+            "started": "", "finished": null, "process": 1, "host": "", "request": {},
+            "on_error": "skip", "prepared": null, "overrides": {}, "snapshot": null,
+            "model": null, "engine": null, "order": {}, "hooks": [], "failures": [],
+            "plugins": [plugin("drift"), plugin("mark"), plugin("quiet"), plugin("styles")],
+            "ledger": rows, "outside_writes": [], "outputs": [], "seconds": 0.0,
+            "sampling_seconds": 0.0,
+        }))
+        .unwrap()
+    }
+
+    fn row(reader: &str, hook: &str, counts: Json) -> Json {
+        let mut row = json!({
+            "reader": reader, "hook": hook, "option": "o", "early": 0, "live": 0, "snapshot": 0,
+            "writes": 0, "run_writes": 0, "diverged": 0,
+        });
+        row.as_object_mut().unwrap().extend(counts.as_object().unwrap().clone());
+        row
+    }
+
+    fn diverged(live: i64, writer: Json) -> Json {
+        let divergence = json!({"live": live, "snapshot": 0, "writer": writer});
+        json!({"live": 2, "diverged": 1, "divergence": divergence})
+    }
+
+    fn plugin<'a>(summary: &'a Summary, id: &str) -> &'a PluginSummary {
+        summary.plugins.iter().find(|plugin| plugin.id == id).unwrap()
+    }
+
+    #[test]
+    fn a_plugin_is_as_far_as_its_worst_read() {
+        let rows = json!([
+            row("drift", "process", diverged(1, json!({"by": "api"}))),
+            row("host", "save", json!({"live": 9})),
+            row("mark", "start", json!({"snapshot": 1})),
+            row("mark", "before_process", json!({"early": 1})),
+            row("styles", "process", json!({"live": 1, "snapshot": 1})),
+        ]);
+        let summary = Summary::of(&[run("r", &rows)], None, false);
+        let verdicts: Vec<_> = summary.plugins.iter().map(|p| (p.id.as_str(), p.verdict)).collect();
+        let expected = [
+            ("drift", Verdict::Diverged),
+            ("mark", Verdict::Ready),
+            ("quiet", Verdict::Silent),
+            ("styles", Verdict::Live),
+        ];
+        assert_eq!(verdicts, expected);
+        let all = Summary::of(&[run("r", &rows)], None, true);
+        assert_eq!(all.plugins.last().unwrap().id, "host");
+        assert_eq!(Summary::of(&[run("r", &rows)], Some("mark"), false).plugins.len(), 1);
+    }
+
+    #[test]
+    fn counts_add_up_over_hooks_and_runs_and_writers_are_named_once() {
+        let own = |run: &str| json!({"by": "plugin", "id": "drift", "run": run});
+        let new = json!([
+            row("drift", "process", diverged(3, own("new"))),
+            row("drift", "after_step", diverged(4, own("new"))),
+        ]);
+        let old = json!([
+            row("drift", "process", diverged(1, own("old"))),
+            row("drift", "process", diverged(2, own("elsewhere"))),
+        ]);
+        let summary = Summary::of(&[run("new", &new), run("old", &old)], None, false);
+        let drift = plugin(&summary, "drift");
+        assert_eq!((drift.live, drift.diverged), (8, 4));
+        assert_eq!(drift.writers, ["itself", "itself in another run"]);
+        let option = &drift.options[0];
+        assert_eq!(option.hooks, ["process", "after_step"]);
+        // Of each writer the last difference of the newest run.
+        let shown: Vec<_> = option.divergences.iter().map(|d| d.live.to_string()).collect();
+        assert_eq!(shown, ["4", "2"]);
+    }
+}
