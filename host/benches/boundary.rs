@@ -3,7 +3,12 @@
 //!
 //! `cargo build --release -p meter` first, or set `ATELIER_METER` to the library.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "a benchmark that cannot go on panics")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark that cannot go on panics"
+)]
 
 use std::{path::PathBuf, process::Command, sync::Arc, time::Instant};
 
