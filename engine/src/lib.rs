@@ -36,3 +36,7 @@ pub use sampling::{
     Stop, Unobserved,
 };
 pub use tensor::{Tensor, TensorError};
+
+#[cfg(test)]
+#[path = "../tests/parity/parity.rs"]
+mod parity;
