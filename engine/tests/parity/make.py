@@ -106,8 +106,11 @@ def text_reference(out, encoder, tok):
 
 
 def run_reference(out, kd, unet, scheduler, cond, uncond):
-    betas = scheduler.betas
-    alphas = torch.cumprod(1 - betas, dim=0)
+    """Whole runs, in f64: in f32 k-diffusion's own rounding of sigma and t grows to 4e-4."""
+    scheduler.betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    scheduler.alphas_cumprod = torch.cumprod(1 - scheduler.betas, dim=0)
+    unet, cond, uncond = unet.double(), cond.double(), uncond.double()
+    alphas = scheduler.alphas_cumprod
     velocity = scheduler.config.prediction_type == "v_prediction"
     kind = kd.external.DiscreteVDDPMDenoiser if velocity else kd.external.DiscreteEpsDDPMDenoiser
 
@@ -137,7 +140,7 @@ def run_reference(out, kd, unet, scheduler, cond, uncond):
 
     def noises():
         generators = [torch.Generator().manual_seed(s) for s in SEEDS]
-        return lambda *_: torch.stack([torch.randn(SHAPE, generator=g) for g in generators])
+        return lambda *_: torch.stack([torch.randn(SHAPE, generator=g) for g in generators]).double()
 
     sampling, ends = kd.sampling, (positive.sigmas[0].item(), positive.sigmas[-1].item())
     even = positive.get_sigmas(STEPS)
@@ -161,6 +164,7 @@ def run_reference(out, kd, unet, scheduler, cond, uncond):
         b = unet(x, t, encoder_hidden_states=uncond).sample
         x = scheduler.step(b + SCALE * (a - b), t, x, eta=0.5, variance_noise=noise()).prev_sample
     out["run_ddim"] = x
+    unet.float()
 
 
 def case(kd, name, unet_config, vae_config, text_config, prediction="epsilon", pad="<|endoftext|>"):
