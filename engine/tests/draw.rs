@@ -45,7 +45,7 @@ fn the_same_seed_gives_the_same_pixels() {
 #[test]
 fn a_batch_of_two_is_two_single_pictures() {
     for sampler in [Sampler::EulerA, Sampler::DpmPp2M] {
-        let draw = |seeds: Vec<i64>| Draw { sampler, seeds, ..Draw::default() }.picture();
+        let draw = |seeds: Vec<i64>| Draw { seeds, sampler, ..Draw::default() }.picture();
         let (both, first, second) = (draw(vec![5, 6]), draw(vec![5]), draw(vec![6]));
         for (index, single) in [first, second].iter().enumerate() {
             let far = apart(both.item(index).unwrap(), single.data());

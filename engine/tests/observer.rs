@@ -11,6 +11,8 @@ fn short() -> Draw<'static> {
     Draw { steps: 3, ..Draw::default() }
 }
 
+type AfterStep = fn(&StepInfo, &mut Tensor) -> Result<(), Stop>;
+
 /// Writes down every call, and does what a test asks for.
 #[derive(Default)]
 struct Log {
@@ -21,7 +23,7 @@ struct Log {
     on_denoised: Option<fn(&mut Tensor, &mut Tensor)>,
     on_combine: Option<fn(&Tensor, &Tensor, &mut Tensor)>,
     on_after_cfg: Option<fn(&mut Tensor)>,
-    on_after_step: Option<fn(&StepInfo, &mut Tensor) -> Result<(), Stop>>,
+    on_after_step: Option<AfterStep>,
 }
 
 impl Observer for Log {
@@ -126,8 +128,6 @@ fn an_unwanted_point_is_not_called() {
 #[test]
 fn a_change_at_any_point_changes_the_picture() {
     let plain = short().latents(&mut Unobserved).unwrap();
-    let add = |t: &mut Tensor| t.data_mut().iter_mut().for_each(|v| *v += 0.5);
-    let _ = add;
     let changes = [
         Log {
             on_denoiser: Some(|x, _, _, _| x.data_mut().iter_mut().for_each(|v| *v += 0.5)),

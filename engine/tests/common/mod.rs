@@ -1,6 +1,7 @@
 //! What the tests of the default checkpoint share.
 
-#![allow(dead_code, reason = "every test target uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "every test target uses its own part")]
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
