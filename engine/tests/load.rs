@@ -1,5 +1,7 @@
 //! Folders that are no checkpoint, or broken ones.
 
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
 mod common;
 
 use std::fs;
