@@ -1,6 +1,10 @@
 //! Atelier's host: options with a snapshot per run, plugins, and the run itself.
 
 mod atelier;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "engine")]
+pub mod engine;
 pub mod options;
 pub mod output;
 pub mod plugins;

@@ -1,1 +1,47 @@
-fn main() {}
+//! Commands for people who work on Atelier: `cargo xtask demo [PROMPT]`, `cargo xtask plugins`.
+
+mod build;
+mod demo;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo [PROMPT]   builds host and example plugins, draws with all of them, shows the seam
+  plugins         builds the example plugins and prints where they are";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    match args.as_slice() {
+        ["demo"] => demo::run(demo::PROMPT),
+        ["demo", prompt] if !prompt.starts_with('-') => demo::run(prompt),
+        ["plugins"] => {
+            for library in build::examples(&[])?.libraries {
+                println!("{}", library.display());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        ["help" | "-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        [] => bail!("no command\n\n{USAGE}"),
+        [other, ..] => {
+            bail!("“{other}” is no command, or has arguments it does not take\n\n{USAGE}")
+        }
+    }
+}

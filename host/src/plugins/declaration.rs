@@ -118,18 +118,35 @@ impl ArgSpec {
     /// # Errors
     /// A sentence that names the argument, what is expected and what was given.
     pub fn cast(&self, given: &Json) -> Result<Json, String> {
-        let wrong = |error: &dyn std::fmt::Display| format!("argument {}: {error}", self.name);
+        let given = Value::from_json(given.clone()).map_err(|error| self.wrong(&error))?;
+        let value = cast::cast(&self.spec()?, &given).map_err(|error| self.wrong(&error))?;
+        Ok(value.to_json())
+    }
+
+    /// A value as somebody types it on the command line ([`cast::parse_text`]).
+    ///
+    /// # Errors
+    /// As [`ArgSpec::cast`].
+    pub fn parse_text(&self, text: &str) -> Result<Json, String> {
+        let value = cast::parse_text(&self.spec()?, text).map_err(|error| self.wrong(&error))?;
+        Ok(value.to_json())
+    }
+
+    /// The argument as an option, which is cast in the same way.
+    fn spec(&self) -> Result<OptionSpec, String> {
         let choices: Result<Vec<_>, _> =
             self.choices.iter().cloned().map(Value::from_json).collect();
-        let default = Value::from_json(self.default.clone()).map_err(|error| wrong(&error))?;
-        let spec = OptionSpec {
+        let default = Value::from_json(self.default.clone()).map_err(|error| self.wrong(&error))?;
+        Ok(OptionSpec {
             min: self.min,
             max: self.max,
-            choices: choices.map_err(|error| wrong(&error))?,
+            choices: choices.map_err(|error| self.wrong(&error))?,
             ..OptionSpec::new(self.name.clone(), self.kind, default)
-        };
-        let given = Value::from_json(given.clone()).map_err(|error| wrong(&error))?;
-        cast::cast(&spec, &given).map(|value| value.to_json()).map_err(|error| wrong(&error))
+        })
+    }
+
+    fn wrong(&self, error: &dyn std::fmt::Display) -> String {
+        format!("argument {}: {error}", self.name)
     }
 }
 

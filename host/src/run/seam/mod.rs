@@ -83,6 +83,8 @@ pub struct Seam {
     own: BTreeMap<OptionId, (Value, Writer)>,
     phase: Phase,
     ledger: Ledger,
+    /// The part of the run that the host's own reads count for.
+    part: Option<CallerId>,
     outside: Vec<OutsideWrite>,
     calls: u64,
 }
@@ -127,6 +129,7 @@ impl Seam {
             own: BTreeMap::new(),
             phase: Phase::Request,
             ledger: Ledger::default(),
+            part: None,
             outside: Vec::new(),
             calls: 0,
         })
@@ -391,6 +394,10 @@ impl Seam {
     pub fn host(&mut self, key: &str) -> Value {
         let state = self.store.load();
         let Some(id) = state.options.schema().id(key) else { return Value::Null };
+        // A hook that was called since must not be taken for the reader.
+        if let Some(part) = self.part {
+            self.ledger.enter(part);
+        }
         let base = match &self.phase {
             Phase::Request => &state.options,
             Phase::Prepared { base, .. } => base,
@@ -446,6 +453,7 @@ impl Seam {
     /// The host's own reads from here on count for this part of the run.
     pub fn host_enters(&mut self, part: &str) {
         let caller = self.caller(Reader::Host, part);
+        self.part = Some(caller);
         self.ledger.enter(caller);
     }
 

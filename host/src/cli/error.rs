@@ -1,0 +1,138 @@
+//! How a command ends badly.
+
+use super::ui::{Ui, style};
+use crate::{
+    OpenError,
+    options::{ConfigError, SetError},
+    plugins::LoadError,
+    run::{Refused, RunError, record::RecordError},
+};
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// Nothing was done: what was asked for cannot be.
+    Refused(Said),
+    /// It was tried and did not work.
+    Failed(Said),
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+/// A sentence on what is wrong and, where there is one, on what to do.
+#[derive(Debug)]
+pub(super) struct Said {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Said {
+    /// The project's messages say what is wrong and, behind the last semicolon, what to do next.
+    fn new(text: &str) -> Self {
+        match text.rsplit_once("; ") {
+            Some((message, hint)) if !hint.is_empty() => {
+                Self { message: message.to_owned(), hint: Some(hint.to_owned()) }
+            }
+            _ => Self { message: text.to_owned(), hint: None },
+        }
+    }
+}
+
+impl Failure {
+    pub(super) fn refused(error: impl std::fmt::Display) -> Self {
+        Self::Refused(Said::new(&error.to_string()))
+    }
+
+    pub(super) fn failed(error: impl std::fmt::Display) -> Self {
+        Self::Failed(Said::new(&error.to_string()))
+    }
+
+    pub(super) fn code(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 1,
+            Self::Refused(_) => 2,
+            Self::Cancelled => 130,
+        }
+    }
+
+    pub(super) fn show(&self, ui: &Ui) {
+        match self {
+            Self::Refused(said) | Self::Failed(said) => {
+                let word = ui.paint_err(style::ERROR, "error:");
+                Ui::complain(&format!("{word} {}", said.message));
+                if let Some(hint) = &said.hint {
+                    let word = ui.paint_err(style::HINT, "hint:");
+                    Ui::complain(&format!("{word} {hint}"));
+                }
+            }
+            Self::Cancelled => Ui::complain("cancelled"),
+        }
+    }
+}
+
+impl From<SetError> for Failure {
+    fn from(error: SetError) -> Self {
+        Self::refused(error)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(error: Refused) -> Self {
+        match error {
+            Refused::Record(error) => error.into(),
+            other => Self::refused(other),
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Unknown(_) | RecordError::Ambiguous(_) => Self::refused(error),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self::failed(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_next_becomes_the_hint() {
+        let said = Said::new("no option “a; b”; did you mean “c”?");
+        assert_eq!(said.message, "no option “a; b”");
+        assert_eq!(said.hint.as_deref(), Some("did you mean “c”?"));
+        assert!(Said::new("plain").hint.is_none());
+    }
+}

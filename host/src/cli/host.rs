@@ -1,0 +1,58 @@
+//! Opening the host for a command.
+
+use std::{env, path::PathBuf};
+
+use super::{
+    Global,
+    error::Failure,
+    ui::{Ui, short_path},
+};
+use crate::{Atelier, Config, plugins::Loader};
+
+/// Opens the host with its plugins, and tells what was wrong with its options.
+pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
+    let config = Config {
+        data: data(global)?,
+        plugins: global.plugins.clone(),
+        no_extensions: global.no_extensions,
+        loopback: global.loopback,
+    };
+    open_with(ui, &config)
+}
+
+/// Opens the host without running any plugin's code: the options are the host's own then.
+pub(super) fn open_bare(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
+    open_with(ui, &Config { data: data(global)?, no_extensions: true, ..Config::default() })
+}
+
+fn open_with(ui: &Ui, config: &Config) -> Result<Atelier, Failure> {
+    let atelier = Atelier::open(config)?;
+    if let Some(aside) = &atelier.config_report().set_aside {
+        ui.warn(&format!(
+            "config.json could not be read ({}); it is kept as {}, and every option has its default",
+            aside.reason,
+            short_path(&aside.path)
+        ));
+    }
+    for stale in atelier.stale_options() {
+        ui.warn(&format!("in config.json, not used: {stale}"));
+    }
+    Ok(atelier)
+}
+
+/// Looks at libraries without running them.
+pub(super) fn loader(atelier: &Atelier) -> Loader {
+    Loader { cache: atelier.data().join("cache").join("plugins"), loopback: false }
+}
+
+fn data(global: &Global) -> Result<PathBuf, Failure> {
+    if let Some(given) = &global.data {
+        return Ok(given.clone());
+    }
+    let absolute = |name: &str| env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = absolute("XDG_DATA_HOME")
+        .or_else(|| env::home_dir().map(|home| home.join(".local").join("share")));
+    base.map(|base| base.join("atelier")).ok_or_else(|| {
+        Failure::refused("there is no home folder to keep data in; name a folder with --data")
+    })
+}

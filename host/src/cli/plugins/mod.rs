@@ -1,0 +1,72 @@
+//! `atelier plugins`: what is there, what it says of itself, and switching it.
+
+mod inspect;
+mod list;
+mod switch;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{Global, error::Failure, host, ui::Ui};
+use crate::{
+    Atelier,
+    plugins::{Manifest, discover},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Plugins {
+    /// Lists plugins, what became of them, and the order of their hooks
+    List {
+        /// Prints JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Looks at a plugin without running any of its code
+    Inspect(inspect::InspectArgs),
+    /// Lets a plugin be loaded again
+    Enable {
+        /// Its id
+        id: String,
+    },
+    /// Keeps a plugin from being loaded
+    Disable {
+        /// Its id
+        id: String,
+    },
+}
+
+pub(super) fn run(ui: &Ui, global: &Global, command: Plugins) -> Result<(), Failure> {
+    match command {
+        Plugins::List { json } => list::run(ui, &host::open(ui, global)?, json),
+        // These run no plugin: one that ends the process while it is loaded can be switched off.
+        Plugins::Inspect(args) => inspect::run(ui, global, &host::open_bare(ui, global)?, &args),
+        Plugins::Enable { id } => switch::enable(ui, &host::open_bare(ui, global)?, &id),
+        Plugins::Disable { id } => switch::disable(ui, global, &host::open_bare(ui, global)?, &id),
+    }
+}
+
+/// The libraries that a host with these flags would load.
+fn libraries(global: &Global, atelier: &Atelier) -> Vec<PathBuf> {
+    let extensions = (!global.no_extensions).then(|| atelier.data().join("extensions"));
+    let mut found = Vec::new();
+    for place in extensions.iter().chain(&global.plugins) {
+        if place.is_dir() {
+            // A folder that cannot be read has none; the host says so when it loads plugins.
+            found.extend(discover::discover(place).unwrap_or_default());
+        } else if place.is_file() {
+            found.push(place.clone());
+        }
+    }
+    found
+}
+
+/// Those among them that say what they are.
+fn manifests(global: &Global, atelier: &Atelier) -> Vec<(PathBuf, Manifest)> {
+    let loader = host::loader(atelier);
+    let looked = libraries(global, atelier).into_iter().filter_map(|path| {
+        let (manifest, _) = loader.inspect(&path).ok()?;
+        Some((path, manifest))
+    });
+    looked.collect()
+}

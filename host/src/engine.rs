@@ -1,0 +1,166 @@
+//! Atelier's own engine as a [`Pipeline`]: real checkpoints, on candle.
+//!
+//! The run and the engine each have tensors of their own, alike in memory. Here data is moved from
+//! one to the other, and lent to hooks where it lies; only what comes as a borrow is copied.
+
+mod bridge;
+mod build;
+mod convert;
+mod hashes;
+mod provider;
+
+use std::any::Any;
+
+use atelier_engine::{Engine, ImageRng, Sampler, Scheduler};
+use bridge::Bridge;
+pub use hashes::HashCache;
+pub use provider::EngineProvider;
+
+use crate::run::pipeline::{
+    Conditioning, ModelInfo, NoiseSource, NoiseStream, Pipeline, PipelineError, SampleJob, Seeds,
+    StepObserver, Tensor,
+};
+
+/// A loaded checkpoint as runs draw with it.
+#[derive(Debug)]
+pub struct EnginePipeline {
+    engine: Engine,
+    model: ModelInfo,
+    build: String,
+}
+
+impl EnginePipeline {
+    /// Wraps a loaded checkpoint. `name` is what options and infotexts call it, `sha256` the hash of
+    /// its denoising network's file as hex, from [`HashCache::sha256`].
+    pub fn new(engine: Engine, name: String, sha256: String) -> Self {
+        let info = engine.info();
+        let size = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+        let model = ModelInfo {
+            name,
+            sha256,
+            native_size: (size(info.native_width), size(info.native_height)),
+            vae_factor: size(info.vae_factor),
+            size_multiple: size(info.size_multiple()),
+            latent_channels: size(info.latent_channels),
+        };
+        Self { engine, model, build: build::describe() }
+    }
+
+    /// The engine itself.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+/// The generators of a batch, as the engine has them.
+struct Noise(ImageRng);
+
+impl NoiseStream for Noise {
+    fn first(&mut self) -> Tensor {
+        convert::tensor_back(self.0.first())
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+impl Pipeline for EnginePipeline {
+    fn model(&self) -> &ModelInfo {
+        &self.model
+    }
+
+    fn samplers(&self) -> Vec<&'static str> {
+        Sampler::ALL.iter().map(|sampler| sampler.name()).collect()
+    }
+
+    fn schedulers(&self) -> Vec<&'static str> {
+        Scheduler::ALL.iter().map(|scheduler| scheduler.label()).collect()
+    }
+
+    fn sampler_name(&self, name: &str) -> Option<&'static str> {
+        Sampler::parse(name).map(Sampler::name)
+    }
+
+    fn scheduler_name(&self, name: &str, sampler: &str) -> Option<&'static str> {
+        let scheduler = Scheduler::parse(name)?;
+        // A sampler that is not known is another error than a scheduler that is not.
+        let resolved = Sampler::parse(sampler).map_or(scheduler, |known| scheduler.resolve(known));
+        Some(resolved.label())
+    }
+
+    fn encode_prompts(
+        &self,
+        prompts: &[String],
+        clip_skip: u32,
+    ) -> Result<Conditioning, PipelineError> {
+        let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
+        // A1111 lets the option go further than a small text encoder has layers.
+        let clip_skip = clip_skip.min(self.engine.info().text_layers);
+        let encoded = self.engine.encode_prompts(&prompts, clip_skip);
+        encoded.map(convert::conditioning_back).map_err(convert::failed)
+    }
+
+    fn encode(&self, pixels: &Tensor) -> Result<Tensor, PipelineError> {
+        let pixels = convert::tensor(pixels.clone())?;
+        self.engine.encode_image(&pixels, None).map(convert::tensor_back).map_err(convert::failed)
+    }
+
+    fn decode(&self, latents: &Tensor) -> Result<Tensor, PipelineError> {
+        let latents = convert::tensor(latents.clone())?;
+        self.engine.decode(&latents).map(convert::tensor_back).map_err(convert::failed)
+    }
+
+    fn noise(&self, seeds: &Seeds, width: u32, height: u32) -> Box<dyn NoiseStream> {
+        let shape = self.engine.info().latent_shape(width as usize, height as usize);
+        let source = match seeds.source {
+            NoiseSource::Cpu => atelier_engine::NoiseSource::Cpu,
+            NoiseSource::Nv => atelier_engine::NoiseSource::Nv,
+        };
+        Box::new(Noise(ImageRng::new(
+            shape,
+            &seeds.seeds,
+            &seeds.subseeds,
+            seeds.subseed_strength,
+            source,
+            seeds.ensd,
+        )))
+    }
+
+    fn sample(
+        &self,
+        job: SampleJob,
+        observer: &mut dyn StepObserver,
+    ) -> Result<Tensor, PipelineError> {
+        let unknown = |kind, name: &str, known: Vec<&str>| PipelineError::UnknownName {
+            kind,
+            name: name.to_owned(),
+            known: known.join(", "),
+        };
+        let sampler = Sampler::parse(&job.sampler)
+            .ok_or_else(|| unknown("sampler", &job.sampler, self.samplers()))?;
+        let scheduler = Scheduler::parse(&job.scheduler)
+            .ok_or_else(|| unknown("scheduler", &job.scheduler, self.schedulers()))?;
+        let mut noise = job.noise.into_any().downcast::<Noise>().map_err(|_| {
+            PipelineError::Engine("the noise is another engine's; ask this one for it".to_owned())
+        })?;
+        let job = atelier_engine::SampleJob {
+            sampler,
+            scheduler,
+            steps: job.steps,
+            cfg_scale: job.cfg_scale,
+            cond: convert::conditioning(job.cond)?,
+            uncond: convert::conditioning(job.uncond)?,
+            start: convert::start(job.start)?,
+            rng: &mut noise.0,
+            settings: convert::settings(&job.settings),
+        };
+        let mut bridge = Bridge::new(observer);
+        let sampled = self.engine.sample(job, &mut bridge);
+        sampled.map(convert::tensor_back).map_err(|error| bridge.cause(error))
+    }
+
+    fn build(&self) -> String {
+        self.build.clone()
+    }
+}

@@ -1,0 +1,127 @@
+//! The run's observer inside the engine's sampling loop.
+
+use atelier_engine::{Conditioning, Observer, Point, SampleError, StepInfo, Stop, Tensor};
+
+use super::convert;
+use crate::run::pipeline::{self, Lent, PipelineError, StepObserver};
+
+/// Lends what the engine shows to the run's observer, and remembers why that one ended sampling.
+pub(super) struct Bridge<'a> {
+    inner: &'a mut dyn StepObserver,
+    stopped: Option<pipeline::Stop>,
+}
+
+/// The engine passes it through; the run knows more.
+#[derive(Debug, thiserror::Error)]
+#[error("the run ends")]
+struct RunEnds;
+
+impl<'a> Bridge<'a> {
+    pub(super) fn new(inner: &'a mut dyn StepObserver) -> Self {
+        Self { inner, stopped: None }
+    }
+
+    /// The error of the engine as the run's, which asked for it or not.
+    pub(super) fn cause(self, error: SampleError) -> PipelineError {
+        match (self.stopped, error) {
+            (Some(stop), _) => PipelineError::Stopped(stop),
+            (None, SampleError::Cancelled { .. }) => {
+                PipelineError::Stopped(pipeline::Stop::Cancelled)
+            }
+            (None, error) => convert::failed(error),
+        }
+    }
+
+    fn pass(&mut self, outcome: Result<(), pipeline::Stop>) -> Result<(), Stop> {
+        outcome.map_err(|stop| {
+            let passed = match stop {
+                pipeline::Stop::Cancelled => Stop::Cancelled,
+                pipeline::Stop::Ended => Stop::Failed(Box::new(RunEnds)),
+            };
+            self.stopped = Some(stop);
+            passed
+        })
+    }
+}
+
+fn at(info: &StepInfo) -> pipeline::StepInfo {
+    pipeline::StepInfo { step: info.step, total: info.total, call: info.call, sigma: info.sigma }
+}
+
+fn lend(tensor: &mut Tensor) -> Lent<'_> {
+    Lent { shape: tensor.shape(), data: tensor.data_mut() }
+}
+
+/// Moves the conditioning out of the engine's hands.
+fn take(text: &mut Conditioning) -> Result<pipeline::Conditioning, Stop> {
+    let taken = std::mem::replace(text, Conditioning::new(0, 0, 0, Vec::new())?);
+    Ok(convert::conditioning_back(taken))
+}
+
+/// Moves it back. Its number of tokens may be another one now.
+fn put(text: &mut Conditioning, changed: pipeline::Conditioning) -> Result<(), Stop> {
+    let [rows, tokens, width] = changed.shape;
+    *text = Conditioning::new(rows, tokens, width, changed.data)?;
+    Ok(())
+}
+
+impl Observer for Bridge<'_> {
+    fn wants(&self, point: Point) -> bool {
+        self.inner.wants(match point {
+            Point::Denoiser => pipeline::Point::Denoiser,
+            Point::Denoised => pipeline::Point::Denoised,
+            Point::Combine => pipeline::Point::Combine,
+            Point::AfterCfg => pipeline::Point::AfterCfg,
+            Point::AfterStep => pipeline::Point::AfterStep,
+        })
+    }
+
+    fn denoiser(
+        &mut self,
+        info: &StepInfo,
+        x: &mut Tensor,
+        sigma: &mut f64,
+        cond: &mut Conditioning,
+        uncond: &mut Conditioning,
+    ) -> Result<(), Stop> {
+        let (mut positive, mut negative) = (take(cond)?, take(uncond)?);
+        let outcome = self.inner.denoiser(at(info), lend(x), sigma, &mut positive, &mut negative);
+        put(cond, positive)?;
+        put(uncond, negative)?;
+        self.pass(outcome)
+    }
+
+    fn denoised(
+        &mut self,
+        info: &StepInfo,
+        cond: &mut Tensor,
+        uncond: &mut Tensor,
+    ) -> Result<(), Stop> {
+        let outcome = self.inner.denoised(at(info), lend(cond), lend(uncond));
+        self.pass(outcome)
+    }
+
+    fn combine(
+        &mut self,
+        info: &StepInfo,
+        x: &Tensor,
+        cond: &Tensor,
+        uncond: &Tensor,
+        _: f64,
+        combined: &mut Tensor,
+    ) -> Result<(), Stop> {
+        let combined = lend(combined);
+        let outcome = self.inner.combine(at(info), x.data(), cond.data(), uncond.data(), combined);
+        self.pass(outcome)
+    }
+
+    fn after_cfg(&mut self, info: &StepInfo, denoised: &mut Tensor) -> Result<(), Stop> {
+        let outcome = self.inner.after_cfg(at(info), lend(denoised));
+        self.pass(outcome)
+    }
+
+    fn after_step(&mut self, info: &StepInfo, x: &mut Tensor) -> Result<(), Stop> {
+        let outcome = self.inner.after_step(at(info), lend(x));
+        self.pass(outcome)
+    }
+}

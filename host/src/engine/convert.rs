@@ -1,0 +1,59 @@
+//! Data of the run as data of the engine, and back.
+
+use crate::run::pipeline::{Conditioning, PipelineError, SamplerSettings, Start, Tensor};
+
+/// Any error of the engine, in its own words.
+pub(super) fn failed(error: impl std::fmt::Display) -> PipelineError {
+    PipelineError::Engine(error.to_string())
+}
+
+pub(super) fn tensor(tensor: Tensor) -> Result<atelier_engine::Tensor, PipelineError> {
+    atelier_engine::Tensor::new(tensor.shape, tensor.data).map_err(failed)
+}
+
+pub(super) fn tensor_back(tensor: atelier_engine::Tensor) -> Tensor {
+    Tensor { shape: tensor.shape(), data: tensor.into_data() }
+}
+
+pub(super) fn conditioning(
+    text: Conditioning,
+) -> Result<atelier_engine::Conditioning, PipelineError> {
+    let [rows, tokens, width] = text.shape;
+    atelier_engine::Conditioning::new(rows, tokens, width, text.data).map_err(failed)
+}
+
+pub(super) fn conditioning_back(text: atelier_engine::Conditioning) -> Conditioning {
+    Conditioning { shape: [text.rows(), text.tokens(), text.width()], data: text.into_data() }
+}
+
+pub(super) fn start(start: Start) -> Result<atelier_engine::Start, PipelineError> {
+    Ok(match start {
+        Start::Noise(noise) => atelier_engine::Start::Noise(tensor(noise)?),
+        Start::Latents { init, noise, denoising_strength } => atelier_engine::Start::Latents {
+            init: tensor(init)?,
+            noise: tensor(noise)?,
+            denoising_strength,
+        },
+    })
+}
+
+pub(super) fn settings(of: &SamplerSettings) -> atelier_engine::SamplerSettings {
+    atelier_engine::SamplerSettings {
+        eta_ancestral: of.eta_ancestral,
+        eta_ddim: of.eta_ddim,
+        s_churn: of.s_churn,
+        s_tmin: of.s_tmin,
+        s_tmax: of.s_tmax,
+        s_noise: of.s_noise,
+        s_min_uncond: of.s_min_uncond,
+        s_min_uncond_all: of.s_min_uncond_all,
+        skip_early_cond: of.skip_early_cond,
+        sigma_min: of.sigma_min,
+        sigma_max: of.sigma_max,
+        rho: of.rho,
+        discard_next_to_last_sigma: of.always_discard_next_to_last_sigma,
+        sgm_noise_multiplier: of.sgm_noise_multiplier,
+        fix_steps: of.img2img_fix_steps,
+        extra_noise: of.img2img_extra_noise,
+    }
+}

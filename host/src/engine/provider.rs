@@ -1,0 +1,184 @@
+//! Where checkpoints are, and the one that is in memory.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use atelier_engine::Engine;
+
+use super::{EnginePipeline, convert, hashes::HashCache};
+use crate::run::pipeline::{Checkpoint, ModelProvider, Pipeline, PipelineError};
+
+/// Checkpoints in folders, one of them loaded at a time.
+///
+/// A checkpoint is a folder in diffusers' layout and its name the folder's. The default one is the
+/// first found.
+#[derive(Debug)]
+pub struct EngineProvider {
+    /// Single checkpoints that were named, which come first.
+    named: Vec<PathBuf>,
+    places: Vec<PathBuf>,
+    hashes: HashCache,
+    loaded: Mutex<Option<(PathBuf, Arc<EnginePipeline>)>>,
+}
+
+impl EngineProvider {
+    /// Looks in `<data>/models`, in `./models`, and where the program was built from a checkout,
+    /// in the checkout's `models`.
+    pub fn new(data: &Path) -> Self {
+        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
+        Self {
+            named: Vec::new(),
+            places: vec![data.join("models"), PathBuf::from("models"), checkout],
+            hashes: HashCache::new(data.join("cache").join("hashes.json")),
+            loaded: Mutex::default(),
+        }
+    }
+
+    /// Puts a checkpoint's folder before all others, which makes it the default.
+    #[must_use]
+    pub fn with_checkpoint(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.named.insert(0, folder.into());
+        self
+    }
+
+    /// The folders that are looked through.
+    pub fn places(&self) -> &[PathBuf] {
+        &self.places
+    }
+
+    fn find(&self, name: Option<&str>) -> Result<Checkpoint, PipelineError> {
+        let all = self.list();
+        let found = match name {
+            None => all.first(),
+            // A1111's clients send titles: a name with the short hash in brackets.
+            Some(name) => all.iter().find(|checkpoint| {
+                let title = name.strip_prefix(checkpoint.name.as_str());
+                title.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ["))
+            }),
+        };
+        found.cloned().ok_or_else(|| self.missing(name, &all))
+    }
+
+    fn missing(&self, name: Option<&str>, all: &[Checkpoint]) -> PipelineError {
+        let known = all.iter().map(|checkpoint| checkpoint.name.as_str()).collect::<Vec<_>>();
+        match name {
+            Some(name) if !known.is_empty() => PipelineError::UnknownName {
+                kind: "checkpoint",
+                name: name.to_owned(),
+                known: known.join(", "),
+            },
+            _ => {
+                let places = self.places.iter().map(|place| place.display().to_string());
+                let places = places.collect::<Vec<_>>().join(", ");
+                PipelineError::Engine(format!(
+                    "there is no checkpoint in {places}; put a diffusers folder there or name one with --model"
+                ))
+            }
+        }
+    }
+
+    fn load(&self, checkpoint: &Checkpoint) -> Result<EnginePipeline, PipelineError> {
+        let engine = Engine::load(&checkpoint.path).map_err(convert::failed)?;
+        let info = engine.info();
+        let weights = &info.files[0].path;
+        let sha256 = self
+            .hashes
+            .sha256(weights, || info.weights_hash().map(str::to_owned))
+            .map_err(convert::failed)?;
+        Ok(EnginePipeline::new(engine, checkpoint.name.clone(), sha256))
+    }
+}
+
+impl ModelProvider for EngineProvider {
+    fn get(&self, name: Option<&str>) -> Result<(Arc<dyn Pipeline>, bool), PipelineError> {
+        let checkpoint = self.find(name)?;
+        // Held while loading: two runs that want the same checkpoint load it once.
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, pipeline)) = &*loaded
+            && *path == checkpoint.path
+        {
+            return Ok((pipeline.clone(), false));
+        }
+        // The old one makes room first, unless a run still draws with it.
+        *loaded = None;
+        let pipeline = Arc::new(self.load(&checkpoint)?);
+        *loaded = Some((checkpoint.path, pipeline.clone()));
+        Ok((pipeline, true))
+    }
+
+    fn list(&self) -> Vec<Checkpoint> {
+        let mut found: Vec<Checkpoint> = Vec::new();
+        let inside = self.places.iter().flat_map(|place| folders(place));
+        for path in self.named.iter().cloned().chain(inside) {
+            let path = fs::canonicalize(&path).unwrap_or(path);
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let shadowed = found.iter().any(|other| other.name == name);
+            if is_checkpoint(&path) && !shadowed {
+                found.push(Checkpoint { name: name.to_owned(), path });
+            }
+        }
+        found
+    }
+}
+
+fn is_checkpoint(folder: &Path) -> bool {
+    folder.join("model_index.json").is_file() || folder.join("unet/config.json").is_file()
+}
+
+fn folders(place: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(place).into_iter().flatten().flatten();
+    let mut folders: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(data: &Path, names: &[&str]) -> EngineProvider {
+        for name in names {
+            let folder = data.join("models").join(name);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("model_index.json"), "{}").unwrap();
+        }
+        let places = vec![data.join("models")];
+        EngineProvider { places, ..EngineProvider::new(data) }
+    }
+
+    #[test]
+    fn checkpoints_are_found_by_name_and_by_title() {
+        let data = tempfile::tempdir().unwrap();
+        let provider = provider(data.path(), &["b", "a", "a2"]);
+        fs::create_dir_all(data.path().join("models/no-checkpoint")).unwrap();
+        let names: Vec<_> = provider.list().into_iter().map(|found| found.name).collect();
+        assert_eq!(names, ["a", "a2", "b"]);
+        assert_eq!(provider.find(None).unwrap().name, "a");
+        assert_eq!(provider.find(Some("a2 [0123456789]")).unwrap().name, "a2");
+        assert!(provider.find(Some("")).is_err());
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_answered_with_those_that_are() {
+        let data = tempfile::tempdir().unwrap();
+        let error = provider(data.path(), &["a", "b"]).find(Some("c")).unwrap_err();
+        assert_eq!(error.to_string(), "there is no checkpoint “c”; there are: a, b");
+        let empty = tempfile::tempdir().unwrap();
+        let error = provider(empty.path(), &[]).find(Some("c")).unwrap_err();
+        assert!(error.to_string().contains("--model"), "{error}");
+    }
+
+    #[test]
+    fn a_named_checkpoint_is_the_default() {
+        let data = tempfile::tempdir().unwrap();
+        let other = data.path().join("elsewhere/z");
+        fs::create_dir_all(other.join("unet")).unwrap();
+        fs::write(other.join("unet/config.json"), "{}").unwrap();
+        let provider = provider(data.path(), &["a"]).with_checkpoint(&other);
+        assert_eq!(provider.find(None).unwrap().name, "z");
+    }
+}

@@ -1,0 +1,7 @@
+//! The `atelier` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atelier_host::cli::main()
+}
