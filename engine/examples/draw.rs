@@ -21,8 +21,9 @@ fn main() -> Result<(), Failure> {
     let begin = Instant::now();
     let engine = Engine::load(&folder)?;
     let loaded = begin.elapsed();
+    let begin = Instant::now();
     let picture = draw(&engine, prompt, seed.parse()?, steps)?;
-    let drawn = begin.elapsed() - loaded;
+    let drawn = begin.elapsed();
     save(&picture, Path::new(out))?;
     println!("loaded in {loaded:.2?}, drawn in {drawn:.2?}");
     Ok(())

@@ -1,7 +1,7 @@
 //! Stable Diffusion on candle, with a sampling loop that can be watched and changed at every step.
 //!
-//! [`Engine::load`] reads a folder in diffusers' layout: CLIP text encoder, UNet2DCondition and
-//! AutoencoderKL as safetensors (f16 or f32 on disk, f32 when computing). Every size and group
+//! [`Engine::load`] reads a folder in diffusers' layout: CLIP text encoder,
+//! `UNet2DConditionModel` and `AutoencoderKL` as safetensors (f16 or f32 on disk, f32 when computing). Every size and group
 //! count comes from the folder's `config.json` files.
 //!
 //! A picture is made in three calls: [`Engine::encode_prompts`], [`Engine::sample`] and
@@ -36,3 +36,7 @@ pub use sampling::{
     Stop, Unobserved,
 };
 pub use tensor::{Tensor, TensorError};
+
+#[cfg(test)]
+#[path = "../tests/parity/parity.rs"]
+mod parity;

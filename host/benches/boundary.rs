@@ -3,6 +3,13 @@
 //!
 //! `cargo build --release -p meter` first, or set `ATELIER_METER` to the library.
 
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "a benchmark that cannot go on panics"
+)]
+
 use std::{path::PathBuf, process::Command, sync::Arc, time::Instant};
 
 use atelier_host::{
@@ -226,7 +233,11 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let library = meter();
     let cache = tempfile::tempdir().expect("a folder");
-    let loader = Loader { cache: cache.path().to_owned(), loopback: false };
+    let loader = Loader {
+        cache: cache.path().to_owned(),
+        plugin_data: cache.path().to_owned(),
+        loopback: false,
+    };
     let (_, copy) = loader.inspect(&library).expect("the meter");
     let module = library::open(&copy.path).expect("the meter's module");
     for size in SIZES {

@@ -97,8 +97,11 @@ impl Atelier {
                 found.push(place.clone());
             }
         }
-        let loader =
-            Loader { cache: data.join("cache").join("plugins"), loopback: config.loopback };
+        let loader = Loader {
+            cache: data.join("cache").join("plugins"),
+            plugin_data: data.join("plugins"),
+            loopback: config.loopback,
+        };
         let plugins = loader.load_all(&found, &store);
         Ok(Self { data, store, config: loaded.file, report: loaded.report, stale, plugins })
     }

@@ -9,7 +9,7 @@ pub type HookResult = Result<(), PluginError>;
 ///
 /// Any error converts with `?`. By default the host goes on as if the hook had not run, and says so
 /// in the answer, in the record of the run and in the picture's metadata.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginError {
     message: String,
     stop: bool,
@@ -69,7 +69,7 @@ pub enum OptionError {
     #[error("{0}")]
     Unknown(String),
     /// The option has another type than the one asked for.
-    #[error("option {key} is {found}, not {wanted}: read it as that, or change its declaration")]
+    #[error("{key} is {found}, not {wanted}: read it as that, or change its declaration")]
     Type {
         /// The option.
         key: String,

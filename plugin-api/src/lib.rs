@@ -63,8 +63,9 @@ pub use views::{Conditioning, ConditioningMut, Image, ImageMut, OwnedTensor, Ten
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{
-        ArgSpec, HookResult, Live, OptionSpec, Plugin, PluginError, Run, RunOptions, Snapshot,
-        cx::*, plugin, plugin_run,
+        ArgSpec, Args, Conditioning, ConditioningMut, HookResult, Image, ImageMut, Level, Live,
+        OptionError, OptionSpec, OwnedTensor, Plugin, PluginError, Run, RunOptions, Snapshot,
+        Tensor, TensorMut, cx::*, plugin, plugin_run,
     };
 }
 

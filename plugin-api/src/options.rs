@@ -31,6 +31,10 @@ from_option!(bool, "a bool", ValueRef::Bool(v) => Some(v));
 from_option!(i64, "an integer", ValueRef::Int(v) => Some(v));
 from_option!(u32, "a whole number from 0", ValueRef::Int(v) => v.try_into().ok());
 from_option!(f64, "a number", ValueRef::Float(v) => Some(v), ValueRef::Int(v) => Some(v as f64));
+from_option!(f32, "a number", ValueRef::Float(v) => Some(v as f32), ValueRef::Int(v) => Some(v as f32));
+from_option!(i32, "an integer", ValueRef::Int(v) => v.try_into().ok());
+from_option!(usize, "a whole number from 0", ValueRef::Int(v) => v.try_into().ok());
+from_option!(std::path::PathBuf, "text", ValueRef::Text(v) => Some(v.into()));
 from_option!(String, "text", ValueRef::Text(v) => Some(v.to_owned()));
 from_option!(Vec<String>, "a list of texts", ValueRef::Json(v) => serde_json::from_str(v).ok());
 impl FromOption for serde_json::Value {
@@ -100,6 +104,22 @@ impl IntoOption for serde_json::Value {
                 ValueRef::Json(&text)
             }
         })
+    }
+}
+
+impl IntoOption for usize {
+    fn lend<R>(&self, write: impl FnOnce(ValueRef<'_>) -> R) -> R {
+        write(i64::try_from(*self).map_or(ValueRef::Null, ValueRef::Int))
+    }
+}
+
+/// `None` is null.
+impl<T: IntoOption> IntoOption for Option<T> {
+    fn lend<R>(&self, write: impl FnOnce(ValueRef<'_>) -> R) -> R {
+        match self {
+            Some(value) => value.lend(write),
+            None => write(ValueRef::Null),
+        }
     }
 }
 

@@ -140,6 +140,8 @@ pub struct ArgSpec {
     choices: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    doc: Option<String>,
 }
 
 impl ArgSpec {
@@ -152,6 +154,7 @@ impl ArgSpec {
             max: None,
             choices: Vec::new(),
             label: None,
+            doc: None,
         }
     }
 
@@ -177,6 +180,26 @@ impl ArgSpec {
     #[must_use]
     pub fn text(name: &str, default: &str) -> Self {
         Self::new(name, "text", default.into())
+    }
+
+    /// A list of texts.
+    #[must_use]
+    pub fn list(name: &str, default: &[&str]) -> Self {
+        Self::new(name, "list", default.to_vec().into())
+    }
+
+    /// Null where the request does not say: read it as an `Option`.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.default = Value::Null;
+        self
+    }
+
+    /// A sentence that explains it.
+    #[must_use]
+    pub fn doc(mut self, text: &str) -> Self {
+        self.doc = Some(text.to_owned());
+        self
     }
 
     /// Smallest and largest value of a number, both allowed.

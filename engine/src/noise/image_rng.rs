@@ -112,7 +112,7 @@ impl ImageRng {
             };
         }
         self.fresh = false;
-        self.tensor(data)
+        self.tensor(&data)
     }
 
     /// The noise of one more step, unit normal. Before [`first`](Self::first) it is the first
@@ -123,18 +123,18 @@ impl ImageRng {
             return self.first();
         }
         let len = self.len();
-        let data = self.generators.iter_mut().flat_map(|g| g.randn(len)).collect();
-        self.tensor(data)
+        let data: Vec<f32> = self.generators.iter_mut().flat_map(|g| g.randn(len)).collect();
+        self.tensor(&data)
     }
 
     fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    fn tensor(&self, data: Vec<f32>) -> Tensor {
+    fn tensor(&self, data: &[f32]) -> Tensor {
         let [c, h, w] = self.shape;
         let mut tensor = Tensor::zeros([self.seeds.len(), c, h, w]);
-        tensor.data_mut().copy_from_slice(&data);
+        tensor.data_mut().copy_from_slice(data);
         tensor
     }
 }

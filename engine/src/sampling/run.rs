@@ -98,10 +98,12 @@ pub(crate) fn run(
         Start::Noise(noise) => {
             let sigmas = scheduler.sigmas(sampler, steps, schedule, settings);
             let highest = sigmas[0];
-            let factor = match settings.sgm_noise_multiplier {
-                true => (1.0 + highest * highest).sqrt() as f32,
-                false => highest as f32,
+            let factor = if settings.sgm_noise_multiplier {
+                (1.0 + highest * highest).sqrt()
+            } else {
+                highest
             };
+            let factor = factor as f32;
             (noise.map(|v| v * factor), sigmas)
         }
         Start::Latents { init, noise, denoising_strength } => {

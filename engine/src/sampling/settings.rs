@@ -2,6 +2,7 @@
 
 /// Settings of samplers and schedules. The default is A1111 v1.10.1's.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own in A1111")]
 pub struct SamplerSettings {
     /// How much of its noise an ancestral sampler replaces at each step, 0 to 1 (`eta_ancestral`).
     pub eta_ancestral: f64,

@@ -115,17 +115,11 @@ impl UnetConfig {
         let sample_size = match &raw.sample_size {
             None => [64, 64],
             Some(PerBlock::Same(n)) => [*n, *n],
-            Some(PerBlock::Each(list)) => match list[..] {
-                [height, width] => [height, width],
-                _ => {
-                    let expected = "one number, or height and width";
-                    return Err(source.wrong(
-                        "sample_size",
-                        PerBlock::Each(list.clone()),
-                        expected,
-                    ));
-                }
-            },
+            Some(PerBlock::Each(list)) if list.len() == 2 => [list[0], list[1]],
+            Some(other) => {
+                let expected = "one number, or height and width";
+                return Err(source.wrong("sample_size", other, expected));
+            }
         };
         let levels = levels(&source, &raw)?;
         let groups = raw.norm_num_groups.unwrap_or(32);

@@ -1,4 +1,4 @@
-//! The denoising network, diffusers' UNet2DConditionModel.
+//! The denoising network, diffusers' `UNet2DConditionModel`.
 
 mod blocks;
 mod config;

@@ -11,7 +11,7 @@ use crate::checkpoint::{LoadError, weights_file};
 use crate::kernels::{Conv2d, GroupNorm, Then};
 use crate::weights::Weights;
 
-/// diffusers' UNet2DConditionModel.
+/// diffusers' `UNet2DConditionModel`.
 pub(crate) struct Unet {
     config: UnetConfig,
     time: TimeEmbedding,

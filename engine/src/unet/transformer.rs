@@ -17,7 +17,7 @@ pub(super) struct Shape {
     pub(super) linear_projection: bool,
 }
 
-/// diffusers' Transformer2DModel.
+/// diffusers' `Transformer2DModel`.
 pub(super) struct Transformer {
     norm: GroupNorm,
     into: Linear,

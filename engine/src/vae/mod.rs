@@ -1,4 +1,4 @@
-//! The autoencoder, diffusers' AutoencoderKL.
+//! The autoencoder, diffusers' `AutoencoderKL`.
 
 mod coder;
 mod config;

@@ -10,7 +10,7 @@ use crate::checkpoint::{LoadError, weights_file};
 use crate::kernels::Conv2d;
 use crate::weights::Weights;
 
-/// diffusers' AutoencoderKL.
+/// diffusers' `AutoencoderKL`.
 pub(crate) struct Vae {
     config: VaeConfig,
     encoder: Encoder,

@@ -43,8 +43,8 @@ impl Stage for RequestCx<'_> {
 
 impl Stage for RunCx<'_> {
     fn change(&mut self) -> HookResult {
-        self.set_all_prompts(0, GARBAGE)?;
-        self.set_all_seeds(0, 1)?;
+        self.set_prompt(0, GARBAGE)?;
+        self.set_seed(0, 1)?;
         self.set_steps(1)?;
         self.infotext("Misbehaving", GARBAGE)?;
         self.run_options().set("samples_format", "webp")?;
@@ -135,7 +135,7 @@ impl Stage for SaveCx<'_> {
     fn change(&mut self) -> HookResult {
         self.image_mut().data.fill(255);
         self.set_file_name("misbehaving")?;
-        self.set_infotext(GARBAGE)
+        self.set_picture_infotext(GARBAGE)
     }
 }
 

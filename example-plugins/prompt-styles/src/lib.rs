@@ -41,7 +41,7 @@ impl Run for PromptStyles {
         }
         let prefix: String = cx.live().get(PREFIX)?;
         for (index, prompt) in cx.all_prompts().iter().enumerate() {
-            cx.set_all_prompts(index, &joined(&prefix, prompt))?;
+            cx.set_prompt(index, &joined(&prefix, prompt))?;
         }
         note(&prefix, |style| cx.infotext("Prompt prefix", style))
     }

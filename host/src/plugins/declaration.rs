@@ -38,6 +38,9 @@ pub struct ArgSpec {
     /// What a form calls it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// A sentence that explains it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doc: Option<String>,
 }
 
 #[derive(Deserialize)]

@@ -144,6 +144,8 @@ pub struct Entry {
 pub struct Loader {
     /// Where the private copies go.
     pub cache: PathBuf,
+    /// Where plugins find folders of their own, by id.
+    pub plugin_data: PathBuf,
     /// Whether plugins are put behind bytes ([`Loopback`]).
     pub loopback: bool,
 }
@@ -285,7 +287,8 @@ impl Loader {
             tracing::warn!(plugin = %id, "stored option not used: {stale}");
         }
         let keep = leak_host(PluginLog(id.clone()));
-        let mut host = Outside { store, plugin: &id };
+        let mut host =
+            Outside { store, plugin: &id, data: self.plugin_data.join(id.as_str()), path: &path };
         let plugin =
             module.create(keep, &Frame::new(Hook::Start), &mut host).map_err(LoadError::Create)?;
         let mut handle: Arc<dyn PluginHandle> = Arc::new(plugin);
@@ -339,6 +342,8 @@ fn disabled(options: &OptionSet, id: &PluginId) -> Option<&'static str> {
 struct Outside<'a> {
     store: &'a LiveOptions,
     plugin: &'a PluginId,
+    data: PathBuf,
+    path: &'a Path,
 }
 
 fn no_run<T>() -> Result<T, Refusal> {
@@ -346,8 +351,13 @@ fn no_run<T>() -> Result<T, Refusal> {
 }
 
 impl HookHost for Outside<'_> {
-    fn get(&mut self, _: Field, _: u64) -> Result<Value, Refusal> {
-        no_run()
+    fn get(&mut self, field: Field, _: u64) -> Result<Value, Refusal> {
+        let text = |path: &Path| Ok(Value::Text(path.display().to_string().into()));
+        match field {
+            Field::DataFolder => text(&self.data),
+            Field::LibraryPath => text(self.path),
+            _ => no_run(),
+        }
     }
 
     fn set(&mut self, _: Field, _: u64, _: ValueRef<'_>) -> Result<(), Refusal> {

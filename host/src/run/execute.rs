@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use atelier_plugin_abi::{Buffer, Field, Hook, frame::Frame};
+use atelier_plugin_abi::{Buffer, Field, Hook, Value, frame::Frame};
 use image::RgbImage;
 
 use super::{
@@ -36,6 +36,17 @@ impl Batch {
 
     fn frame(&self, hook: Hook) -> Frame {
         Frame { iteration: self.iteration, ..Frame::new(hook) }
+    }
+
+    /// Lends what belongs to one picture of the batch.
+    fn show_picture<'a>(&self, index: usize, stage: Stage<'a>) -> Stage<'a> {
+        let text = |list: &[String]| list.get(index).map_or("", String::as_str).into();
+        let int = |list: &[i64]| list.get(index).copied().unwrap_or(0);
+        stage
+            .field(Field::Prompt, Slot::Fixed(Value::Text(text(&self.prompts))))
+            .field(Field::NegativePrompt, Slot::Fixed(Value::Text(text(&self.negative_prompts))))
+            .field(Field::Seed, Slot::Fixed(Value::Int(int(&self.seeds))))
+            .field(Field::Subseed, Slot::Fixed(Value::Int(int(&self.subseeds))))
     }
 }
 
@@ -184,6 +195,7 @@ impl ActiveRun<'_> {
             hooks: &mut self.hooks,
             observer: self.runner.observer(),
             iteration: batch.iteration,
+            seeds: &batch.seeds,
             cfg_scale: job.cfg_scale,
             ended: None,
         };
@@ -279,7 +291,9 @@ impl ActiveRun<'_> {
             let number = self.finished.len() as u32;
             let frame = Frame { image: number, ..batch.frame(Hook::PostprocessImage) };
             let mut one = vec![picture];
-            let stage = self.params.show(Stage::new()).pictures(&mut one, PictureAccess::Replace);
+            let stage = batch
+                .show_picture(index, self.params.show(Stage::new()))
+                .pictures(&mut one, PictureAccess::Replace);
             self.hooks.call(frame, stage)?;
             if let Some(picture) = one.pop() {
                 self.save_sample(batch, index, picture)?;

@@ -55,6 +55,15 @@ pub(super) struct Hooks {
     timings: BTreeMap<(usize, Hook), HookTiming>,
 }
 
+/// What came of one call.
+struct Invoked {
+    outcome: Result<(), CallFailure>,
+    /// The plugin asked for a snapshot that the run does not record.
+    missed_snapshot: bool,
+    /// The plugins' infotext as it was, where the hook changed it.
+    infotext_before: Option<InfotextParams>,
+}
+
 /// What a plugin is attached with.
 pub(super) struct Attachment {
     pub(super) plugin: Arc<Plugin>,
@@ -167,9 +176,9 @@ impl Hooks {
         }
         let caller = self.caller(index, hook);
         let mark = self.seam.enter(caller);
-        let infotext = self.infotext.clone();
         let begin = Instant::now();
-        let (outcome, missed_snapshot) = self.invoke(index, hook, frame, stage);
+        let Invoked { outcome, missed_snapshot, infotext_before } =
+            self.invoke(index, hook, frame, stage);
         let elapsed = begin.elapsed();
         // What the hook left is looked at before it counts.
         let outcome = outcome.and_then(|()| {
@@ -186,7 +195,9 @@ impl Hooks {
         timing.failures += 1;
         stage.roll_back();
         self.seam.roll_back(mark);
-        self.infotext = infotext;
+        if let Some(before) = infotext_before {
+            self.infotext = before;
+        }
         self.settle(index, hook, frame, failure, missed_snapshot)
     }
 
@@ -196,7 +207,7 @@ impl Hooks {
         hook: Hook,
         frame: &Frame,
         stage: &mut Stage<'_>,
-    ) -> (Result<(), CallFailure>, bool) {
+    ) -> Invoked {
         let Attached { plugin, args, mode, run, .. } = &mut self.attached[index];
         let shared = RunScope {
             run: &self.run,
@@ -214,6 +225,7 @@ impl Hooks {
             mode: *mode,
             hook,
             missed_snapshot: false,
+            infotext_before: None,
         };
         let outcome = match (hook, run) {
             (Hook::Start, run) => plugin.handle.start(frame, &mut scope).map(|made| {
@@ -223,7 +235,11 @@ impl Hooks {
             (_, Some(run)) => run.call(frame, &mut scope),
             (_, None) => Ok(()),
         };
-        (outcome, scope.missed_snapshot)
+        Invoked {
+            outcome,
+            missed_snapshot: scope.missed_snapshot,
+            infotext_before: scope.infotext_before,
+        }
     }
 
     /// Notes a failure and does what the policy says.
@@ -298,6 +314,7 @@ impl Hooks {
             mode: *mode,
             hook: Hook::Finish,
             missed_snapshot: false,
+            infotext_before: None,
         };
         let frame = Frame::new(Hook::Finish);
         if let Err(failure) = run.close(&frame, &mut scope) {

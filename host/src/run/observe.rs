@@ -18,12 +18,13 @@ pub(super) struct Sampling<'a> {
     pub(super) hooks: &'a mut Hooks,
     pub(super) observer: &'a dyn RunObserver,
     pub(super) iteration: u32,
+    pub(super) seeds: &'a [i64],
     pub(super) cfg_scale: f64,
     /// Why sampling was ended, for the run; the engine only passes a [`Stop`] through.
     pub(super) ended: Option<Ended>,
 }
 
-impl Sampling<'_> {
+impl<'a> Sampling<'a> {
     fn frame(&self, hook: Hook, at: StepInfo) -> Frame {
         Frame {
             iteration: self.iteration,
@@ -36,8 +37,12 @@ impl Sampling<'_> {
         }
     }
 
-    fn call(&mut self, hook: Hook, at: StepInfo, stage: Stage<'_>) -> Result<(), Stop> {
+    fn call<'s>(&mut self, hook: Hook, at: StepInfo, stage: Stage<'s>) -> Result<(), Stop>
+    where
+        'a: 's,
+    {
         let frame = self.frame(hook, at);
+        let stage = stage.field(Field::Seeds, Slot::FixedInts(self.seeds));
         self.hooks.call(frame, stage).map_err(|ended| {
             let stop = match &ended {
                 Ended::Cancelled => Stop::Cancelled,

@@ -218,6 +218,9 @@ pub struct RunRecord {
     pub outside_writes: Vec<OutsideWrite>,
     /// The pictures.
     pub outputs: Vec<RecordedOutput>,
+    /// Pictures that plugins saved beside them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub saved_by_plugins: Vec<PathBuf>,
     /// Seconds from the queue to the end.
     pub seconds: f64,
     /// Seconds of these in sampling.

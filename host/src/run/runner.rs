@@ -325,6 +325,8 @@ impl<'r> ActiveRun<'r> {
         record.ledger = hooks.seam.ledger_rows();
         record.outside_writes = hooks.seam.outside_writes().to_vec();
         record.failures = std::mem::take(&mut hooks.failures);
+        record.saved_by_plugins =
+            hooks.services.as_ref().map(|services| services.saved()).unwrap_or_default();
         record.finished = Some(timestamp(&Zoned::now()));
         record.seconds = self.begin.elapsed().as_secs_f64();
         record.sampling_seconds = self.sampling.as_secs_f64();
@@ -383,6 +385,7 @@ fn open_record(
         ledger: Vec::new(),
         outside_writes: Vec::new(),
         outputs: Vec::new(),
+        saved_by_plugins: Vec::new(),
         seconds: 0.0,
         sampling_seconds: 0.0,
     }

@@ -43,6 +43,16 @@ struct Caption<'a> {
     iteration: u32,
 }
 
+impl Caption<'_> {
+    fn show<'a>(&self, stage: Stage<'a>) -> Stage<'a> {
+        stage
+            .field(Field::Prompt, Slot::Fixed(Value::Text(self.prompt.into())))
+            .field(Field::NegativePrompt, Slot::Fixed(Value::Text(self.negative_prompt.into())))
+            .field(Field::Seed, Slot::Fixed(Value::Int(self.seed)))
+            .field(Field::Subseed, Slot::Fixed(Value::Int(self.subseed)))
+    }
+}
+
 impl ActiveRun<'_> {
     /// Saves a picture where options and request say so, and keeps it for the answer.
     pub(super) fn save_sample(
@@ -210,7 +220,8 @@ impl ActiveRun<'_> {
             ..Frame::new(hook)
         };
         let mut images = vec![std::mem::take(&mut picture.image)];
-        let stage = Stage::new()
+        let stage = caption
+            .show(Stage::new())
             .field(Field::FileName, Slot::Text(&mut name, Vec::new()))
             .field(Field::Infotext, Slot::Text(&mut picture.infotext, Vec::new()))
             .pictures(&mut images, PictureAccess::Replace);
@@ -250,7 +261,8 @@ impl ActiveRun<'_> {
 
         let mut images = vec![std::mem::take(&mut picture.image)];
         let shown = |text: &str| Slot::Fixed(Value::Text(text.into()));
-        let stage = Stage::new()
+        let stage = caption
+            .show(Stage::new())
             .field(Field::Path, shown(&path.display().to_string()))
             .field(Field::Infotext, shown(&picture.infotext))
             .pictures(&mut images, PictureAccess::Read);

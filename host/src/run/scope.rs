@@ -28,6 +28,9 @@ pub(super) trait Services {
     /// # Errors
     /// Where the work fails.
     fn serve(&self, request: ServiceRequest<'_>) -> Result<ServiceReply, PipelineError>;
+
+    /// The pictures that it saved for plugins.
+    fn saved(&self) -> Vec<std::path::PathBuf>;
 }
 
 /// What is the same for every hook call of a run.
@@ -50,6 +53,8 @@ pub(super) struct Scope<'a, 's> {
     pub(super) hook: Hook,
     /// Set where the plugin asked for a snapshot that the run does not record.
     pub(super) missed_snapshot: bool,
+    /// The infotext before the hook's first change of it.
+    pub(super) infotext_before: Option<InfotextParams>,
 }
 
 /// An option's value as it crosses the boundary.
@@ -181,7 +186,9 @@ impl HookHost for Scope<'_, '_> {
             let message = format!("“{key}” is no infotext key: no colon, comma or line break");
             return Err(Refusal::new(Status::BadValue, message));
         }
-        self.infotext.set(key, infotext_value(value)?);
+        let value = infotext_value(value)?;
+        self.infotext_before.get_or_insert_with(|| self.infotext.clone());
+        self.infotext.set(key, value);
         Ok(())
     }
 

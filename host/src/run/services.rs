@@ -1,6 +1,9 @@
 //! Work that the host does for hooks.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use atelier_plugin_abi::host::{ServiceReply, ServiceRequest};
 use image::RgbImage;
@@ -21,6 +24,7 @@ pub(super) struct RunServices {
     clip_skip: u32,
     folder: PathBuf,
     seed: i64,
+    saved: Mutex<Vec<PathBuf>>,
 }
 
 impl RunServices {
@@ -31,7 +35,7 @@ impl RunServices {
         seed: i64,
     ) -> Self {
         let clip_skip = u32::try_from(clip_skip).unwrap_or(1).max(1);
-        Self { pipeline, clip_skip, folder, seed }
+        Self { pipeline, clip_skip, folder, seed, saved: Mutex::default() }
     }
 
     fn save(
@@ -73,8 +77,13 @@ impl Services for RunServices {
             }
             ServiceRequest::SavePicture { suffix, width, height, data } => {
                 let path = self.save(suffix, (width, height), data)?;
+                self.saved.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
                 ServiceReply::Text(path.display().to_string())
             }
         })
+    }
+
+    fn saved(&self) -> Vec<PathBuf> {
+        self.saved.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

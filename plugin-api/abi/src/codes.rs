@@ -189,6 +189,12 @@ codes! {
         Rows = 64 => "rows",
         /// Infotexts of the result (list of text).
         Infotexts = 65 => "infotexts",
+        /// How many pictures the stage has (int).
+        PictureCount = 66 => "picture_count",
+        /// A folder for the plugin's own data (text); it may not be there yet.
+        DataFolder = 67 => "data_folder",
+        /// The file that the plugin was loaded from (text).
+        LibraryPath = 68 => "library_path",
         /// The overrides of the request (JSON object).
         Overrides = 70 => "overrides",
     }

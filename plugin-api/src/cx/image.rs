@@ -8,12 +8,7 @@ macro_rules! picture_list {
         /// Number of pictures.
         #[must_use]
         pub fn len(&self) -> usize {
-            let count = crate::cx::element::<i64>(
-                self.cx,
-                atelier_plugin_abi::Field::Seeds,
-                atelier_plugin_abi::codes::COUNT,
-            );
-            usize::try_from(count).unwrap_or(0)
+            crate::cx::field(self.cx, atelier_plugin_abi::Field::PictureCount)
         }
 
         /// Whether there is no picture.
@@ -45,6 +40,23 @@ macro_rules! picture {
         #[must_use]
         pub fn index(&self) -> u32 {
             self.cx.frame().image
+        }
+
+        /// The iteration that drew it, from 0.
+        #[must_use]
+        pub fn iteration(&self) -> u32 {
+            self.cx.frame().iteration
+        }
+
+        crate::cx::getters! {
+            /// The picture's prompt.
+            prompt: String = Prompt;
+            /// The picture's negative prompt.
+            negative_prompt: String = NegativePrompt;
+            /// The picture's seed.
+            seed: i64 = Seed;
+            /// The picture's variation seed.
+            subseed: i64 = Subseed;
         }
 
         /// The picture.
@@ -101,14 +113,14 @@ impl SaveCx<'_> {
         /// File name without folder and ending.
         file_name: String = FileName;
         /// The infotext that goes into the file.
-        infotext: String = Infotext;
+        picture_infotext: String = Infotext;
     }
 
     setters! {
         /// Sets the file name, without folder and ending.
         set_file_name: &str = FileName, Text;
         /// Sets the infotext that goes into the file.
-        set_infotext: &str = Infotext, Text;
+        set_picture_infotext: &str = Infotext, Text;
     }
 }
 
@@ -124,7 +136,7 @@ impl SavedCx<'_> {
         /// Where it was written.
         path: String = Path;
         /// The infotext in the file.
-        infotext: String = Infotext;
+        picture_infotext: String = Infotext;
     }
 }
 

@@ -14,7 +14,7 @@ pub use batch::{BatchCx, ImagesCx, LatentsCx, PixelsCx, SamplingCx};
 pub use image::{GridCx, ImageCx, SaveCx, SavedCx};
 pub use request::{CreateCx, ModelCx, RequestCx};
 pub use run::{FinishCx, Outcome, ResultCx, RunCx, RunStart};
-pub use step::{AfterCfgCx, AfterStepCx, CombineCx, DenoisedCx, DenoiserCx};
+pub use step::{AfterCfgCx, AfterStepCx, CombineCx, CombineParts, DenoisedCx, DenoiserCx};
 
 use atelier_plugin_abi::{Field, ValueRef, codes::COUNT, plugin::HookCx};
 
@@ -78,7 +78,7 @@ macro_rules! context {
 
             /// Writes a log line for this hook. `tracing`'s macros do the same with less context.
             pub fn log(&self, level: crate::Level, message: &str) {
-                self.cx.log(level, module_path!(), message);
+                self.cx.log(level, "hook", message);
             }
 
             /// The live options, as A1111's extensions see them.

@@ -8,6 +8,15 @@ context! {
     CreateCx:
 }
 
+impl CreateCx<'_> {
+    getters! {
+        /// A folder for the plugin's own data. It may not be there yet.
+        data_folder: std::path::PathBuf = DataFolder;
+        /// The file that the plugin was loaded from; files beside it are the plugin's.
+        library_path: std::path::PathBuf = LibraryPath;
+    }
+}
+
 context! {
     /// A checkpoint was loaded.
     ModelCx:

@@ -4,7 +4,7 @@ use super::{context, getters, list_fields};
 
 context! {
     /// The run is prepared and the snapshot taken; the plugin makes its instance for it.
-    RunStart: prepared args params
+    RunStart: prepared args infotext params
 }
 
 impl RunStart<'_> {
@@ -12,6 +12,12 @@ impl RunStart<'_> {
     #[must_use]
     pub fn all_prompts(&self) -> Vec<String> {
         super::list(self.cx, atelier_plugin_abi::Field::AllPrompts)
+    }
+
+    /// Negative prompts of all pictures.
+    #[must_use]
+    pub fn all_negative_prompts(&self) -> Vec<String> {
+        super::list(self.cx, atelier_plugin_abi::Field::AllNegativePrompts)
     }
 
     /// Seeds of all pictures.
@@ -31,19 +37,19 @@ impl RunCx<'_> {
         /// Prompts of all pictures, iterations × batch size of them.
         all_prompts,
         /// Sets the prompt of one picture.
-        set_all_prompts: String = AllPrompts, &str, Text;
+        set_prompt: String = AllPrompts, &str, Text;
         /// Negative prompts of all pictures.
         all_negative_prompts,
         /// Sets the negative prompt of one picture.
-        set_all_negative_prompts: String = AllNegativePrompts, &str, Text;
+        set_negative_prompt: String = AllNegativePrompts, &str, Text;
         /// Seeds of all pictures.
         all_seeds,
         /// Sets the seed of one picture.
-        set_all_seeds: i64 = AllSeeds, i64, Int;
+        set_seed: i64 = AllSeeds, i64, Int;
         /// Variation seeds of all pictures.
         all_subseeds,
         /// Sets the variation seed of one picture.
-        set_all_subseeds: i64 = AllSubseeds, i64, Int;
+        set_subseed: i64 = AllSubseeds, i64, Int;
     }
 
     getters! {

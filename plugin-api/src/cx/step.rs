@@ -4,6 +4,18 @@ use super::{context, tensors};
 
 macro_rules! step {
     () => {
+        /// The iteration, from 0.
+        #[must_use]
+        pub fn iteration(&self) -> u32 {
+            self.cx.frame().iteration
+        }
+
+        /// Seeds of the batch's pictures.
+        #[must_use]
+        pub fn seeds(&self) -> Vec<i64> {
+            crate::cx::list(self.cx, atelier_plugin_abi::Field::Seeds)
+        }
+
         /// The sampler's step, from 0.
         #[must_use]
         pub fn step(&self) -> u32 {
@@ -60,7 +72,7 @@ pub(crate) use replaceable;
 context! {
     /// The model is about to be called. Changes count for this call only: the sampler's own latents
     /// are changed in `after_step`.
-    DenoiserCx: prepared services
+    DenoiserCx: prepared args infotext services
 }
 
 impl DenoiserCx<'_> {
@@ -89,7 +101,7 @@ impl DenoiserCx<'_> {
 
 context! {
     /// The model has answered, with the prompt and without.
-    DenoisedCx: prepared services
+    DenoisedCx: prepared args infotext services
 }
 
 impl DenoisedCx<'_> {
@@ -106,7 +118,7 @@ impl DenoisedCx<'_> {
 context! {
     /// The two guesses are combined. `combined` holds `uncond + cfg_scale × (cond − uncond)`, or
     /// what the plugin before left there; write another combination into it.
-    CombineCx: prepared
+    CombineCx: prepared args infotext
 }
 
 impl CombineCx<'_> {
@@ -136,15 +148,42 @@ impl CombineCx<'_> {
         super::lent(self.buffers.view(atelier_plugin_abi::Buffer::DenoisedUncond, 0)).into()
     }
 
+    /// Everything at once, to read three and write one in the same loop.
+    #[must_use]
+    pub fn parts(&mut self) -> CombineParts<'_> {
+        use atelier_plugin_abi::Buffer::{Denoised, DenoisedCond, DenoisedUncond, Latents};
+        let shown = [Latents, DenoisedCond, DenoisedUncond];
+        let ([x, cond, uncond], combined) = super::lent(self.buffers.split(shown, Denoised));
+        CombineParts {
+            x: x.into(),
+            cond: cond.into(),
+            uncond: uncond.into(),
+            combined: combined.into(),
+        }
+    }
+
     tensors! {
         /// The combination.
         combined, combined_mut: Tensor, TensorMut = Denoised;
     }
 }
 
+/// What [`CombineCx`] has, all at once.
+#[derive(Debug)]
+pub struct CombineParts<'a> {
+    /// The sampler's latents.
+    pub x: crate::Tensor<'a>,
+    /// The guess with the prompt.
+    pub cond: crate::Tensor<'a>,
+    /// The guess with the negative prompt.
+    pub uncond: crate::Tensor<'a>,
+    /// The combination, to change.
+    pub combined: crate::TensorMut<'a>,
+}
+
 context! {
     /// The combined guess, on its way to the sampler.
-    AfterCfgCx: prepared services
+    AfterCfgCx: prepared args infotext services
 }
 
 impl AfterCfgCx<'_> {
@@ -158,7 +197,7 @@ impl AfterCfgCx<'_> {
 
 context! {
     /// The sampler has made its step.
-    AfterStepCx: prepared services
+    AfterStepCx: prepared args infotext services
 }
 
 impl AfterStepCx<'_> {

@@ -1,6 +1,11 @@
 //! What the tests of this package share: the plugins, built once, and the probes' logs.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on panics"
+)]
 
 use std::{
     collections::BTreeMap,

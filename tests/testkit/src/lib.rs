@@ -5,6 +5,11 @@
 //! it in a folder of its own; [`build`] builds plugins with cargo and says where they are.
 
 #![forbid(unsafe_code)]
+#![allow(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot go on panics"
+)]
 
 pub mod build;
 mod fake;

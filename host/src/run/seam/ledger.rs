@@ -108,7 +108,19 @@ pub struct Ledger {
     callers: Vec<Caller>,
     current: u32,
     counts: FxHashMap<(u32, OptionId), Counts>,
+    unknown: FxHashMap<(u32, String), Counts>,
     whole: FxHashMap<u32, AllCounts>,
+}
+
+/// How something was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Live, before there was a snapshot.
+    Early,
+    /// Live.
+    Live,
+    /// From the snapshot.
+    Snapshot,
 }
 
 impl Ledger {
@@ -155,6 +167,16 @@ impl Ledger {
     /// A read of the snapshot.
     pub fn snapshot(&mut self, id: OptionId) {
         self.at(id).snapshot += 1;
+    }
+
+    /// A read of a key of `config.json` that no option has.
+    pub(super) fn unknown(&mut self, key: &str, way: Way) {
+        let counts = self.unknown.entry((self.current, key.to_owned())).or_default();
+        match way {
+            Way::Early => counts.early += 1,
+            Way::Live => counts.live += 1,
+            Way::Snapshot => counts.snapshot += 1,
+        }
     }
 
     /// A live write.
@@ -207,9 +229,15 @@ impl Ledger {
             }
         };
         let mut rows: Vec<(u32, LedgerRow)> = Vec::new();
-        for ((caller, id), counts) in &self.counts {
+        let known = self
+            .counts
+            .iter()
+            .map(|((caller, id), counts)| (*caller, schema.spec(*id).key.as_str(), counts));
+        let unknown =
+            self.unknown.iter().map(|((caller, key), counts)| (*caller, key.as_str(), counts));
+        for (caller, key, counts) in known.chain(unknown) {
             rows.push((
-                *caller,
+                caller,
                 LedgerRow {
                     early: counts.early,
                     live: counts.live,
@@ -218,7 +246,7 @@ impl Ledger {
                     run_writes: counts.run_writes,
                     diverged: counts.diverged,
                     divergence: counts.last.clone(),
-                    ..row(*caller, &schema.spec(*id).key)
+                    ..row(caller, key)
                 },
             ));
         }

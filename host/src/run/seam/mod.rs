@@ -13,6 +13,7 @@ mod mode;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use ledger::Way;
 pub use ledger::{Caller, CallerId, Divergence, Ledger, LedgerRow, Reader};
 pub use mode::SeamMode;
 
@@ -137,6 +138,8 @@ impl Seam {
     /// Freezes the base: from here on overrides, filled fields and snapshot speak of one state.
     pub fn freeze(&mut self) {
         let base = self.store.load().options.clone();
+        // What plugins have written so far is in the base, or was overwritten before it.
+        self.own.clear();
         self.phase = Phase::Prepared { base, snapshot: None };
     }
 
@@ -210,7 +213,10 @@ impl Seam {
         let state = self.store.load();
         let options = &state.options;
         let Some(id) = options.schema().id(key) else {
-            return read_unknown(options, key);
+            // No option, but a key of config.json: nobody can write it, so it cannot diverge.
+            let value = unknown_key(options, key)?;
+            self.ledger.unknown(key, if self.taken().is_some() { Way::Live } else { Way::Early });
+            return Ok(value);
         };
         let overridden = self.layer.get(id);
         let live = overridden.map_or_else(|| options.get(id), |(value, _)| value);
@@ -289,20 +295,14 @@ impl Seam {
     pub fn read_snapshot(&mut self, key: &str) -> Result<Value, SeamError> {
         let Some(taken) = self.taken() else { return Err(self.no_snapshot()) };
         let snapshot = &taken.snapshot;
-        match snapshot.schema().id(key) {
-            Some(id) => {
-                let value = snapshot.get(id).clone();
-                self.ledger.snapshot(id);
-                Ok(value)
-            }
-            None => snapshot.by_key(key).cloned().ok_or_else(|| {
-                SetError::UnknownKey {
-                    key: key.to_owned(),
-                    nearest: snapshot.schema().nearest(key).map(str::to_owned),
-                }
-                .into()
-            }),
+        if let Some(id) = snapshot.schema().id(key) {
+            let value = snapshot.get(id).clone();
+            self.ledger.snapshot(id);
+            return Ok(value);
         }
+        let value = unknown_key(snapshot.base(), key)?;
+        self.ledger.unknown(key, Way::Snapshot);
+        Ok(value)
     }
 
     /// A plugin's read of the whole snapshot.
@@ -495,7 +495,7 @@ fn admit(
     rules.admit(options.schema(), key, &value, writer)
 }
 
-fn read_unknown(options: &OptionSet, key: &str) -> Result<Value, SeamError> {
+fn unknown_key(options: &OptionSet, key: &str) -> Result<Value, SeamError> {
     options.by_key(key).cloned().ok_or_else(|| {
         SetError::UnknownKey {
             key: key.to_owned(),

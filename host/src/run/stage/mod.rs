@@ -105,11 +105,8 @@ impl<'a> Stage<'a> {
         if let Some(answer) = self.fields.get(field, index) {
             return answer;
         }
-        // The number of pictures is what their seeds would count.
-        if let (Field::Seeds, Some(pictures)) = (field, &self.pictures) {
-            if index == atelier_plugin_abi::codes::COUNT {
-                return Ok(Value::Int(pictures.len() as i64));
-            }
+        if let (Field::PictureCount, Some(pictures)) = (field, &self.pictures) {
+            return Ok(Value::Int(pictures.len() as i64));
         }
         Err(not_here(field))
     }

@@ -382,6 +382,43 @@ impl<'a> Buffers<'a> {
         Ok(ViewMut { shape, data })
     }
 
+    /// Lends several buffers of floats to look at and one to change, at the same time.
+    ///
+    /// # Errors
+    /// Where this stage has no such buffer, or two of them are the same memory.
+    pub fn split<const N: usize>(
+        &mut self,
+        shown: [Buffer; N],
+        lent: Buffer,
+    ) -> Result<([View<'_, f32>; N], ViewMut<'_, f32>), Refusal> {
+        let write = self.raw(lent, 0, true)?;
+        let (shape, len) = typed::<f32>(&write)?;
+        let bytes = |raw: &RawBuffer, len: usize| {
+            let start = raw.data.addr();
+            start..start + len * size_of::<f32>()
+        };
+        let written = bytes(&write, len);
+        let mut views = [View { shape: Shape { sizes: [0; 4], rank: 0 }, data: &[][..] }; N];
+        for (view, buffer) in views.iter_mut().zip(shown) {
+            let raw = self.raw(buffer, 0, false)?;
+            let (shape, len) = typed::<f32>(&raw)?;
+            let read = bytes(&raw, len);
+            if read.start < written.end && written.start < read.end {
+                let message = format!("{buffer} and {lent} are the same memory at this hook");
+                return Err(Refusal::new(Status::NotHere, message));
+            }
+            // SAFETY: as in `view`, and no byte of it is in the one buffer that is written.
+            *view = View { shape, data: unsafe { slice(&raw, len) } };
+        }
+        let data: &mut [f32] = if len == 0 {
+            &mut []
+        } else {
+            // SAFETY: as in `view_mut`; the views beside it were checked to lie elsewhere.
+            unsafe { std::slice::from_raw_parts_mut(write.data.cast(), len) }
+        };
+        Ok((views, ViewMut { shape, data }))
+    }
+
     /// Changes a list of buffers.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ impl Run for Meter {
     fn process_batch(&mut self, cx: &mut BatchCx<'_>) -> HookResult {
         let live = cx.live();
         for turn in 0..cx.steps() {
-            live.set("jpeg_quality", 50 + turn % 2)?;
+            live.set("target_side_length", 4000 + turn % 2)?;
         }
         Ok(())
     }

@@ -313,10 +313,10 @@ stage! { RunCx: prepared args infotext params params_mut services {
         facts!(self, map: model_name model_hash);
     }
     element_lists! {
-        "prompts": all_prompts set_all_prompts String;
-        "negative_prompts": all_negative_prompts set_all_negative_prompts String;
-        "seeds": all_seeds set_all_seeds i64;
-        "subseeds": all_subseeds set_all_subseeds i64;
+        "prompts": all_prompts set_prompt String;
+        "negative_prompts": all_negative_prompts set_negative_prompt String;
+        "seeds": all_seeds set_seed i64;
+        "subseeds": all_subseeds set_subseed i64;
     }
 } }
 
@@ -377,12 +377,12 @@ stage! { ImageCx: prepared args infotext params services one_picture one_picture
 
 stage! { SaveCx: prepared args one_picture one_picture_mut {
     fn own(&self, map: &mut Facts) {
-        facts!(self, map: file_name infotext);
+        facts!(self, map: file_name picture_infotext);
     }
     fn set_own(&mut self, name: &str, value: &Value) -> Answer<bool> {
         match name {
             "file_name" => self.set_file_name(&given::<String>(value)?)?,
-            "infotext" => self.set_infotext(&given::<String>(value)?)?,
+            "infotext" => self.set_picture_infotext(&given::<String>(value)?)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -391,7 +391,7 @@ stage! { SaveCx: prepared args one_picture one_picture_mut {
 
 stage! { SavedCx: prepared args one_picture {
     fn own(&self, map: &mut Facts) {
-        facts!(self, map: path infotext);
+        facts!(self, map: path picture_infotext);
     }
 } }
 

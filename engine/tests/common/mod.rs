@@ -1,0 +1,106 @@
+//! What the tests of the default checkpoint share.
+
+#![allow(dead_code, unreachable_pub, reason = "every test target uses its own part")]
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use atelier_engine::{
+    Conditioning, Engine, ImageRng, NoiseSource, Observer, SampleError, SampleJob, Sampler,
+    SamplerSettings, Scheduler, Start, Tensor, Unobserved,
+};
+
+/// The folder of the default checkpoint.
+pub fn checkpoint() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/atelier-emoji-64")
+}
+
+/// A folder of the parity data, which is quick to load and to copy.
+pub fn tiny() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/sd15")
+}
+
+/// The default checkpoint, loaded once.
+pub fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::load(&checkpoint()).unwrap())
+}
+
+/// What to draw; the default is a red heart in eight steps.
+#[derive(Clone)]
+pub struct Draw<'a> {
+    pub prompt: &'a str,
+    pub negative: &'a str,
+    pub seeds: Vec<i64>,
+    pub sampler: Sampler,
+    pub steps: u32,
+    pub cfg_scale: f64,
+    pub init: Option<(Tensor, f64)>,
+    pub settings: SamplerSettings,
+}
+
+impl Default for Draw<'_> {
+    fn default() -> Self {
+        Self {
+            prompt: "red heart",
+            negative: "",
+            seeds: vec![1],
+            sampler: Sampler::Euler,
+            steps: 8,
+            cfg_scale: 5.0,
+            init: None,
+            settings: SamplerSettings::default(),
+        }
+    }
+}
+
+impl Draw<'_> {
+    /// Samples latents.
+    pub fn latents(&self, observer: &mut dyn Observer) -> Result<Tensor, SampleError> {
+        let engine = engine();
+        let text = |prompt: &str| -> Result<Conditioning, SampleError> {
+            Ok(engine.encode_prompts(&vec![prompt; self.seeds.len()], 1)?)
+        };
+        let shape = engine.info().latent_shape(64, 64);
+        let mut rng = ImageRng::new(shape, &self.seeds, &[], 0.0, NoiseSource::Cpu, 0);
+        let noise = rng.first();
+        let start = match &self.init {
+            None => Start::Noise(noise),
+            Some((init, denoising_strength)) => Start::Latents {
+                init: init.clone(),
+                noise,
+                denoising_strength: *denoising_strength,
+            },
+        };
+        let job = SampleJob {
+            sampler: self.sampler,
+            scheduler: Scheduler::Automatic,
+            steps: self.steps,
+            cfg_scale: self.cfg_scale,
+            cond: text(self.prompt)?,
+            uncond: text(self.negative)?,
+            start,
+            rng: &mut rng,
+            settings: self.settings.clone(),
+        };
+        engine.sample(job, observer)
+    }
+
+    /// Samples and decodes, unobserved.
+    pub fn picture(&self) -> Tensor {
+        engine().decode(&self.latents(&mut Unobserved).unwrap()).unwrap()
+    }
+}
+
+/// The largest difference of two tensors.
+pub fn apart(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).fold(0.0, |most, (a, b)| most.max((a - b).abs()))
+}
+
+/// The mean of the absolute differences.
+pub fn mean_apart(a: &Tensor, b: &Tensor) -> f32 {
+    let sum: f32 = a.data().iter().zip(b.data()).map(|(a, b)| (a - b).abs()).sum();
+    sum / a.data().len() as f32
+}

@@ -1,0 +1,181 @@
+//! The default checkpoint draws.
+
+mod common;
+
+use atelier_engine::{Engine, NoiseSource, Sampler, SamplerSettings, Tensor, Unobserved};
+use common::{Draw, apart, checkpoint, engine, mean_apart};
+
+/// The share of pixels whose red, green and blue fulfil `is`.
+fn share(picture: &Tensor, is: impl Fn(f32, f32, f32) -> bool) -> f64 {
+    let plane = picture.shape()[2] * picture.shape()[3];
+    let (r, rest) = picture.data()[..3 * plane].split_at(plane);
+    let (g, b) = rest.split_at(plane);
+    let count = (0..plane).filter(|i| is(r[*i], g[*i], b[*i])).count();
+    count as f64 / plane as f64
+}
+
+#[test]
+fn a_red_heart_is_red_on_white() {
+    let picture = Draw { steps: 12, ..Draw::default() }.picture();
+    assert_eq!(picture.shape(), [1, 3, 64, 64]);
+    let red = share(&picture, |r, g, b| r > 0.5 && g < 0.35 && r > b + 0.1);
+    let white = share(&picture, |r, g, b| r.min(g).min(b) > 0.85);
+    assert!((0.25..0.75).contains(&red), "{red}");
+    assert!((0.2..0.7).contains(&white), "{white}");
+}
+
+#[test]
+fn every_sampler_draws_the_same_kind_of_picture() {
+    for sampler in Sampler::ALL {
+        let picture = Draw { sampler, steps: 12, ..Draw::default() }.picture();
+        let red = share(&picture, |r, g, _| r > 0.5 && g < 0.35);
+        let white = share(&picture, |r, g, b| r.min(g).min(b) > 0.8);
+        assert!(red > 0.2 && white > 0.15, "{sampler}: {red} {white}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_pixels() {
+    let draw = Draw { sampler: Sampler::EulerA, ..Draw::default() };
+    let picture = draw.picture();
+    assert_eq!(picture, draw.picture());
+    assert_ne!(picture, Draw { seeds: vec![2], ..draw }.picture());
+}
+
+#[test]
+fn a_batch_of_two_is_two_single_pictures() {
+    for sampler in [Sampler::EulerA, Sampler::DpmPp2M] {
+        let draw = |seeds: Vec<i64>| Draw { seeds, sampler, ..Draw::default() }.picture();
+        let (both, first, second) = (draw(vec![5, 6]), draw(vec![5]), draw(vec![6]));
+        for (index, single) in [first, second].iter().enumerate() {
+            let far = apart(both.item(index).unwrap(), single.data());
+            assert!(far < 1e-3, "{sampler}: {far}");
+        }
+    }
+}
+
+#[test]
+fn a_low_denoising_strength_keeps_more_of_the_picture() {
+    let heart = Draw::default().picture();
+    let init = engine().encode_image(&heart, None).unwrap();
+    for sampler in [Sampler::Euler, Sampler::Ddim] {
+        let again = |strength| {
+            let draw = Draw {
+                prompt: "cat face",
+                sampler,
+                seeds: vec![3],
+                init: Some((init.clone(), strength)),
+                ..Draw::default()
+            };
+            mean_apart(&draw.picture(), &heart)
+        };
+        let (low, middle, high) = (again(0.2), again(0.6), again(1.0));
+        assert!(low < middle && middle < high, "{sampler}: {low} {middle} {high}");
+        assert!(low < 0.08 && high > 0.15, "{sampler}: {low} {high}");
+    }
+}
+
+#[test]
+fn fixed_steps_without_denoising_give_the_latents_back() {
+    let init = engine().encode_image(&Draw::default().picture(), None).unwrap();
+    let settings = SamplerSettings { fix_steps: true, ..SamplerSettings::default() };
+    let draw = Draw { init: Some((init.clone(), 0.0)), settings, ..Draw::default() };
+    assert_eq!(draw.latents(&mut Unobserved).unwrap(), init);
+}
+
+#[test]
+fn the_autoencoder_gives_back_what_it_took() {
+    let heart = Draw::default().picture();
+    let latents = engine().encode_image(&heart, None).unwrap();
+    assert_eq!(latents.shape(), [1, 4, 16, 16]);
+    assert!(mean_apart(&engine().decode(&latents).unwrap(), &heart) < 0.04);
+    let noise = Tensor::new([1, 4, 16, 16], vec![1.0; 1024]).unwrap();
+    let sampled = engine().encode_image(&heart, Some(&noise)).unwrap();
+    assert!(sampled.data().iter().zip(latents.data()).all(|(s, m)| s > m));
+}
+
+#[test]
+fn other_sizes_and_long_prompts_run() {
+    let engine = engine();
+    let mut rng = atelier_engine::ImageRng::new([4, 18, 11], &[1], &[], 0.0, NoiseSource::Nv, 0);
+    let long = "red heart, ".repeat(40);
+    let cond = engine.encode_prompts(&[&long], 2).unwrap();
+    let uncond = engine.encode_prompts(&["blue"], 1).unwrap();
+    assert_eq!((cond.tokens(), uncond.tokens()), (154, 77));
+    let (padded_cond, padded) = engine.pad_pair(cond.clone(), uncond.clone()).unwrap();
+    assert_eq!((&padded_cond, padded.tokens()), (&cond, 154));
+    let job = atelier_engine::SampleJob {
+        sampler: Sampler::Euler,
+        scheduler: atelier_engine::Scheduler::Karras,
+        steps: 2,
+        cfg_scale: 4.0,
+        cond,
+        uncond,
+        start: atelier_engine::Start::Noise(rng.first()),
+        rng: &mut rng,
+        settings: SamplerSettings::default(),
+    };
+    let latents = engine.sample(job, &mut Unobserved).unwrap();
+    assert_eq!(engine.decode(&latents).unwrap().shape(), [1, 3, 72, 44]);
+}
+
+#[test]
+fn without_guidance_the_negative_prompt_has_no_weight() {
+    let draw = |negative| Draw { negative, cfg_scale: 1.0, ..Draw::default() }.picture();
+    assert_eq!(draw(""), draw("blue circle"));
+}
+
+#[test]
+fn the_checkpoint_tells_its_facts() {
+    let info = engine().info();
+    assert_eq!(info.name, "atelier-emoji-64");
+    assert_eq!((info.native_width, info.native_height), (64, 64));
+    assert_eq!((info.vae_factor, info.latent_channels), (4, 4));
+    assert_eq!((info.text_width, info.text_layers), (128, 3));
+    let hash = info.weights_hash().unwrap();
+    assert_eq!(hash.len(), 64);
+    assert_eq!(info.files[0].sha256().unwrap(), hash);
+    assert_eq!(engine().count_tokens("red heart, a photo"), (5, 75));
+}
+
+/// Draws in child processes, since the number of threads is fixed at a process's first picture.
+#[test]
+fn the_number_of_threads_does_not_change_a_pixel() {
+    const CHILD: &str = "ATELIER_TEST_PICTURE";
+    if let Some(out) = std::env::var_os(CHILD) {
+        let picture = Draw { sampler: Sampler::EulerA, steps: 4, ..Draw::default() }.picture();
+        let bytes: Vec<u8> = picture.data().iter().flat_map(|v| v.to_le_bytes()).collect();
+        std::fs::write(out, bytes).unwrap();
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = ["1", "2", "3"].map(|threads| {
+        let out = folder.path().join(threads);
+        let status = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_number_of_threads_does_not_change_a_pixel"])
+            .env(CHILD, &out)
+            .env("RAYON_NUM_THREADS", threads)
+            .env("CANDLE_NUM_THREADS", threads)
+            .output()
+            .unwrap()
+            .status;
+        assert!(status.success());
+        std::fs::read(out).unwrap()
+    });
+    assert!(!pictures[0].is_empty());
+    assert!(pictures.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[test]
+fn an_engine_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Engine>();
+    assert!(checkpoint().is_dir());
+    let draw = Draw { steps: 2, ..Draw::default() };
+    let alone = draw.picture();
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| draw.picture());
+        assert_eq!(draw.picture(), alone);
+        assert_eq!(other.join().unwrap(), alone);
+    });
+}

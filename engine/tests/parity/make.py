@@ -1,0 +1,263 @@
+"""Makes the reference data of this folder: tiny checkpoints with random weights, and what diffusers,
+transformers, k-diffusion and torch compute with them. See README.md."""
+
+import importlib.util
+import json
+import sys
+import types
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+HERE = Path(__file__).parent
+WORDS = "red heart cat face dog a photo of the blue circle with and smiling".split()
+PROMPTS = ["red heart", "", "A photo of the CAT, cafe\u0301 12?"]
+LONG = " ".join(["red heart and the smiling dog"] * 15)
+SEEDS, STEPS, SCALE = (7, 8), 8, 3.0
+SHAPE = (4, 8, 8)
+
+torch.set_grad_enabled(False)
+
+
+def k_diffusion():
+    """Its sampling and external modules without the training code that the package imports."""
+    root = Path(importlib.util.find_spec("k_diffusion").submodule_search_locations[0])
+    package = types.ModuleType("k_diffusion")
+    package.__path__ = [str(root)]
+    utils = types.ModuleType("k_diffusion.utils")
+    utils.append_dims = lambda x, n: x[(...,) + (None,) * (n - x.ndim)]
+    utils.append_zero = lambda x: torch.cat([x, x.new_zeros([1])])
+    package.utils = utils
+    sys.modules.update({"k_diffusion": package, "k_diffusion.utils": utils})
+    for name in ("sampling", "external"):
+        spec = importlib.util.spec_from_file_location(f"k_diffusion.{name}", root / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[f"k_diffusion.{name}"] = module
+        spec.loader.exec_module(module)
+        setattr(package, name, module)
+    return package
+
+
+def shake(model, seed):
+    """Biases and norms away from 0 and 1, weights large enough to matter, all exact in f16."""
+    g = torch.Generator().manual_seed(seed)
+    for name, p in model.named_parameters():
+        if p.dim() == 1:
+            p.add_(0.2 * torch.randn(p.shape, generator=g))
+        elif "embedding" in name and p.dim() == 2 and "time" not in name:
+            p.copy_(torch.randn(p.shape, generator=g))
+        elif p.dim() == 2:
+            p.copy_(torch.randn(p.shape, generator=g) / p.shape[1] ** 0.5)
+        p.copy_(p.half().float())
+    return model.eval()
+
+
+def tokenizer(folder, pad):
+    """A CLIP vocabulary with a few merges of its own."""
+    kept = list(range(33, 127)) + list(range(161, 173)) + list(range(174, 256))
+    rest = [b for b in range(256) if b not in kept]
+    byte = dict(zip(kept + rest, [chr(b) for b in kept] + [chr(256 + i) for i in range(len(rest))]))
+    vocab = list(byte.values()) + [c + "</w>" for c in byte.values()]
+    merges = []
+    for word in WORDS:
+        pieces = [*word[:-1], word[-1] + "</w>"]
+        while len(pieces) > 1:
+            pair = (pieces[0], pieces[1])
+            if pair not in merges:
+                merges.append(pair)
+                vocab.append("".join(pair))
+            pieces[:2] = ["".join(pair)]
+    vocab += ["<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(vocab)}, ensure_ascii=False))
+    lines = ["#version: 0.2"] + [" ".join(pair) for pair in merges]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n")
+    config = {"pad_token": pad, "tokenizer_class": "CLIPTokenizer", "model_max_length": 77}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2))
+    return CLIPTokenizer(folder / "vocab.json", folder / "merges.txt", pad_token=pad), len(vocab)
+
+
+def save(model, folder, half=True):
+    (model.half() if half else model).save_pretrained(folder)
+    model.float()
+
+
+def text_reference(out, encoder, tok):
+    def encode(ids, skip=1):
+        states = encoder(ids, output_hidden_states=True).hidden_states
+        return encoder.text_model.final_layer_norm(states[-skip])
+
+    def chunks(text):
+        ids = tok(text, add_special_tokens=False).input_ids
+        parts = [ids[i : i + 75] for i in range(0, max(len(ids), 1), 75)]
+        pad = lambda p: [tok.bos_token_id, *p, tok.eos_token_id] + [tok.pad_token_id] * (75 - len(p))
+        return torch.tensor([pad(p) for p in parts])
+
+    ids = torch.cat([chunks(p) for p in PROMPTS])
+    out["text_last"] = encoder(ids).last_hidden_state
+    out["text_skip2"] = encode(ids, 2)
+    long = chunks(LONG)
+    assert len(long) == 2, len(long)
+    out["text_long"] = encode(long).reshape(1, 154, -1)
+    return encode(ids)
+
+
+def run_reference(out, kd, unet, scheduler, cond, uncond):
+    """Whole runs, in f64: in f32 k-diffusion's own rounding of sigma and t grows to 4e-4."""
+    scheduler.betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    scheduler.alphas_cumprod = torch.cumprod(1 - scheduler.betas, dim=0)
+    unet, cond, uncond = unet.double(), cond.double(), uncond.double()
+    alphas = scheduler.alphas_cumprod
+    velocity = scheduler.config.prediction_type == "v_prediction"
+    kind = kd.external.DiscreteVDDPMDenoiser if velocity else kd.external.DiscreteEpsDDPMDenoiser
+
+    class Inner:
+        def __init__(self, text):
+            self.text = text
+
+        def __call__(self, x, t):
+            return unet(x, t, encoder_hidden_states=self.text).sample
+
+    def denoiser(text):
+        if velocity:
+            class Wrapped(kind):
+                def get_v(self, x, t):
+                    return self.inner_model(x, t)
+        else:
+            class Wrapped(kind):
+                def get_eps(self, x, t):
+                    return self.inner_model(x, t)
+        return Wrapped(Inner(text), alphas, False)
+
+    positive, negative = denoiser(cond), denoiser(uncond)
+
+    def guided(x, sigma):
+        a, b = positive(x, sigma), negative(x, sigma)
+        return b + SCALE * (a - b)
+
+    def noises():
+        generators = [torch.Generator().manual_seed(s) for s in SEEDS]
+        return lambda *_: torch.stack([torch.randn(SHAPE, generator=g) for g in generators]).double()
+
+    sampling, ends = kd.sampling, (positive.sigmas[0].item(), positive.sigmas[-1].item())
+    even = positive.get_sigmas(STEPS)
+    karras = sampling.get_sigmas_karras(STEPS, *ends)
+    out["sigmas_uniform"] = even
+    out["sigmas_karras"] = karras
+    out["sigmas_exponential"] = sampling.get_sigmas_exponential(STEPS, *ends)
+    out["sigmas_polyexponential"] = sampling.get_sigmas_polyexponential(STEPS, *ends)
+    out["run_euler"] = sampling.sample_euler(guided, noises()() * even[0], even, disable=True)
+    noise = noises()
+    out["run_euler_a"] = sampling.sample_euler_ancestral(
+        guided, noise() * even[0], even, disable=True, noise_sampler=noise
+    )
+    out["run_dpmpp_2m"] = sampling.sample_dpmpp_2m(guided, noises()() * karras[0], karras, disable=True)
+
+    noise = noises()
+    x = noise()
+    scheduler.set_timesteps(10)
+    for t in scheduler.timesteps[:-1]:
+        a = unet(x, t, encoder_hidden_states=cond).sample
+        b = unet(x, t, encoder_hidden_states=uncond).sample
+        x = scheduler.step(b + SCALE * (a - b), t, x, eta=0.5, variance_noise=noise()).prev_sample
+    out["run_ddim"] = x
+    unet.float()
+
+
+def case(kd, name, unet_config, vae_config, text_config, prediction="epsilon", pad="<|endoftext|>"):
+    folder, out = HERE / name, {}
+    tok, size = tokenizer(folder / "tokenizer", pad)
+    torch.manual_seed(0)
+    common = dict(layers_per_block=1, sample_size=8)
+    unet = shake(UNet2DConditionModel(**(common | unet_config)), 1)
+    vae = shake(AutoencoderKL(latent_channels=4, layers_per_block=1, sample_size=16, **vae_config), 2)
+    width = unet_config["cross_attention_dim"]
+    text = CLIPTextConfig(
+        vocab_size=size, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=3,
+        num_attention_heads=2, bos_token_id=tok.bos_token_id, eos_token_id=tok.eos_token_id, **text_config,
+    )
+    encoder = shake(CLIPTextModel(text), 3)
+    scheduler = DDIMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False,
+        set_alpha_to_one=False, steps_offset=1, prediction_type=prediction,
+    )
+    conds = text_reference(out, encoder, tok)
+
+    g = torch.Generator().manual_seed(5)
+    randn = lambda *shape: torch.randn(shape, generator=g)
+    out["x"], out["x_odd"], out["context"] = randn(2, *SHAPE), randn(2, 4, 9, 7), randn(2, 77, width)
+    for key, x, t in (("unet_481", "x", 481.0), ("unet_481_37", "x", 481.37), ("unet_odd", "x_odd", 10.5)):
+        out[key] = unet(out[x], torch.tensor(t), encoder_hidden_states=out["context"]).sample
+    factor = 2 ** (len(vae_config["block_out_channels"]) - 1)
+    out["image"] = torch.rand(1, 3, 6 * factor, 4 * factor, generator=g)
+    out["image_noise"] = randn(1, 4, 6, 4)
+    moments = vae.encode(out["image"] * 2 - 1).latent_dist
+    scaling = vae.config.scaling_factor
+    out["vae_mean"] = moments.mean * scaling
+    out["vae_sample"] = (moments.mean + moments.std * out["image_noise"]) * scaling
+    out["z"] = randn(1, 4, 5, 6)
+    out["vae_decoded"] = vae.decode(out["z"] / scaling).sample
+    two = lambda row: conds[row : row + 1].repeat(2, 1, 1)
+    run_reference(out, kd, unet, scheduler, two(0), two(1))
+
+    save(unet, folder / "unet")
+    save(vae, folder / "vae", half=name != "sd2")
+    save(encoder, folder / "text_encoder")
+    scheduler.save_pretrained(folder / "scheduler")
+    save_file({k: v.float().contiguous() for k, v in out.items()}, folder / "reference.safetensors")
+    print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
+
+
+def random_reference():
+    out = {}
+    for seed in (0, 42, 2**32 - 1, 2**32 + 5):
+        for count in (5, 15, 16, 17, 100, 256):
+            g = torch.Generator().manual_seed(seed)
+            out[f"{seed}_{count}"] = torch.cat([torch.randn(count, generator=g) for _ in range(2)])
+    save_file(out, HERE / "randn.safetensors")
+
+
+def main():
+    kd = k_diffusion()
+    cross, plain = ("DownBlock2D", "CrossAttnDownBlock2D"), ("UpBlock2D", "CrossAttnUpBlock2D")
+    encoder, decoder = "DownEncoderBlock2D", "UpDecoderBlock2D"
+    sd15_unet = dict(
+        block_out_channels=(16, 32), down_block_types=(cross[1], cross[0]), up_block_types=plain,
+        cross_attention_dim=16, attention_head_dim=4, norm_num_groups=16,
+    )
+    sd15_vae = dict(
+        block_out_channels=(16, 16), down_block_types=(encoder,) * 2, up_block_types=(decoder,) * 2,
+        norm_num_groups=16,
+    )
+    case(kd, "sd15", sd15_unet, sd15_vae, {"hidden_act": "quick_gelu"})
+    # Other group counts, attention at the lower resolution only, two layers, a factor of 4.
+    groups_unet = dict(
+        block_out_channels=(12, 24), down_block_types=cross, up_block_types=plain[::-1],
+        cross_attention_dim=20, attention_head_dim=3, norm_num_groups=4, layers_per_block=2,
+        flip_sin_to_cos=False, freq_shift=1,
+    )
+    groups_vae = dict(
+        block_out_channels=(8, 8, 16), down_block_types=(encoder,) * 3, up_block_types=(decoder,) * 3,
+        norm_num_groups=2, scaling_factor=0.43,
+    )
+    case(kd, "groups", groups_unet, groups_vae, {"hidden_act": "quick_gelu"})
+    # As SD 2: linear projections, heads per block, exact gelu, velocity, padding with "!".
+    sd2_unet = dict(
+        block_out_channels=(8, 16, 16), down_block_types=(cross[1], cross[1], cross[0]),
+        up_block_types=(plain[0], plain[1], plain[1]), cross_attention_dim=24,
+        attention_head_dim=(1, 2, 4), norm_num_groups=8, use_linear_projection=True,
+        transformer_layers_per_block=(1, 2, 1),
+    )
+    sd2_vae = dict(
+        block_out_channels=(8, 16), down_block_types=(encoder,) * 2, up_block_types=(decoder,) * 2,
+        norm_num_groups=4,
+    )
+    case(kd, "sd2", sd2_unet, sd2_vae, {"hidden_act": "gelu"}, "v_prediction", "!")
+    random_reference()
+
+
+if __name__ == "__main__":
+    main()

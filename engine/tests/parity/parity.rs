@@ -1,0 +1,194 @@
+//! Holds every network, schedule and sampler against the reference data of this folder.
+//!
+//! A unit test module of the crate (see `lib.rs`), so that single network calls can be compared.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{Device, Tensor as Array};
+
+use crate::sampling::{DiscreteSchedule, Unobserved};
+use crate::unet::Unet;
+use crate::vae::Vae;
+use crate::{
+    Conditioning, Engine, ImageRng, NoiseSource, SampleJob, Sampler, SamplerSettings, Scheduler,
+    Start, Tensor,
+};
+
+/// The largest difference allowed, as a share of the largest value.
+const TOLERANCE: f64 = 1e-3;
+const CASES: [&str; 3] = ["sd15", "groups", "sd2"];
+const PROMPTS: [&str; 3] = ["red heart", "", "A photo of the CAT, cafe\u{301} 12?"];
+const SEEDS: [i64; 2] = [7, 8];
+
+fn folder(case: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity").join(case)
+}
+
+struct Reference {
+    case: &'static str,
+    tensors: HashMap<String, Array>,
+}
+
+impl Reference {
+    fn of(case: &'static str) -> Self {
+        let file = folder(case).join("reference.safetensors");
+        Self { case, tensors: candle_core::safetensors::load(file, &Device::Cpu).unwrap() }
+    }
+
+    fn array(&self, key: &str) -> &Array {
+        &self.tensors[key]
+    }
+
+    fn tensor(&self, key: &str) -> Tensor {
+        Tensor::from_array(self.array(key)).unwrap()
+    }
+
+    #[track_caller]
+    fn compare(&self, key: &str, found: &[f32]) {
+        let expected: Vec<f32> = self.array(key).flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!(expected.len(), found.len(), "{key}");
+        let largest = expected.iter().fold(0.0, |m: f64, v| m.max(f64::from(v.abs())));
+        let apart = expected
+            .iter()
+            .zip(found)
+            .fold(0.0, |m: f64, (a, b)| m.max((f64::from(*a) - f64::from(*b)).abs()));
+        let error = apart / largest;
+        println!("{:>7} {key:<24} {error:.1e}", self.case);
+        assert!(error <= TOLERANCE, "{}: {key} is {error:.2e} off", self.case);
+    }
+
+    fn compare_array(&self, key: &str, found: &Array) {
+        self.compare(key, &found.flatten_all().unwrap().to_vec1::<f32>().unwrap());
+    }
+}
+
+#[test]
+fn text_encoder_agrees_with_transformers() {
+    for case in CASES {
+        let (reference, engine) = (Reference::of(case), Engine::load(&folder(case)).unwrap());
+        let encode = |prompts: &[&str], skip| engine.encode_prompts(prompts, skip).unwrap();
+        reference.compare("text_last", encode(&PROMPTS, 1).data());
+        reference.compare("text_skip2", encode(&PROMPTS, 2).data());
+        let long = vec!["red heart and the smiling dog"; 15].join(" ");
+        reference.compare("text_long", encode(&[&long], 1).data());
+    }
+}
+
+#[test]
+fn unet_agrees_with_diffusers() {
+    for case in CASES {
+        let (reference, unet) =
+            (Reference::of(case), Unet::load(&folder(case).join("unet")).unwrap());
+        let context = reference.array("context");
+        for (key, x, t) in
+            [("unet_481", "x", 481.0), ("unet_481_37", "x", 481.37), ("unet_odd", "x_odd", 10.5)]
+        {
+            let found = unet.forward(reference.array(x), t, context).unwrap();
+            reference.compare_array(key, &found);
+        }
+    }
+}
+
+#[test]
+fn autoencoder_agrees_with_diffusers() {
+    for case in CASES {
+        let (reference, vae) = (Reference::of(case), Vae::load(&folder(case).join("vae")).unwrap());
+        let decoded = vae.decode(reference.array("z")).unwrap();
+        reference.compare_array("vae_decoded", &decoded);
+
+        let engine = Engine::load(&folder(case)).unwrap();
+        let (image, noise) = (reference.tensor("image"), reference.tensor("image_noise"));
+        reference.compare("vae_mean", engine.encode_image(&image, None).unwrap().data());
+        let sample = engine.encode_image(&image, Some(&noise)).unwrap();
+        reference.compare("vae_sample", sample.data());
+        let shown = engine.decode(&reference.tensor("z")).unwrap();
+        let expected = Tensor::from_array(&decoded).unwrap();
+        for (a, b) in shown.data().iter().zip(expected.data()) {
+            assert!((a - (b * 0.5 + 0.5).clamp(0.0, 1.0)).abs() < 1e-6);
+        }
+    }
+}
+
+#[test]
+fn schedules_agree_with_k_diffusion() {
+    let reference = Reference::of("sd15");
+    let file = folder("sd15").join("scheduler/scheduler_config.json");
+    let schedule = DiscreteSchedule::load(&file).unwrap();
+    for (key, scheduler) in [
+        ("sigmas_uniform", Scheduler::Automatic),
+        ("sigmas_uniform", Scheduler::Uniform),
+        ("sigmas_karras", Scheduler::Karras),
+        ("sigmas_exponential", Scheduler::Exponential),
+        ("sigmas_polyexponential", Scheduler::Polyexponential),
+    ] {
+        let sigmas = scheduler.sigmas(Sampler::Euler, 8, &schedule, &SamplerSettings::default());
+        reference.compare(key, &sigmas.iter().map(|s| *s as f32).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn every_schedule_falls_from_the_models_highest_sigma() {
+    let file = folder("sd15").join("scheduler/scheduler_config.json");
+    let schedule = DiscreteSchedule::load(&file).unwrap();
+    for scheduler in Scheduler::ALL {
+        for steps in [1, 2, 7, 20, 50] {
+            for discard_next_to_last_sigma in [false, true] {
+                let settings =
+                    SamplerSettings { discard_next_to_last_sigma, ..SamplerSettings::default() };
+                let sigmas = scheduler.sigmas(Sampler::Euler, steps, &schedule, &settings);
+                assert!(sigmas.windows(2).all(|pair| pair[1] < pair[0]), "{scheduler} {sigmas:?}");
+                if scheduler != Scheduler::Ddim {
+                    assert_eq!(sigmas.len(), steps + 1, "{scheduler}");
+                    assert!((sigmas[0] - schedule.sigma_max()).abs() < 1e-6, "{scheduler}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whole_runs_agree_with_k_diffusion_and_diffusers() {
+    for case in CASES {
+        let (reference, engine) = (Reference::of(case), Engine::load(&folder(case)).unwrap());
+        for (key, sampler, steps) in [
+            ("run_euler", Sampler::Euler, 8),
+            ("run_euler_a", Sampler::EulerA, 8),
+            ("run_dpmpp_2m", Sampler::DpmPp2M, 8),
+            ("run_ddim", Sampler::Ddim, 10),
+        ] {
+            let mut rng = ImageRng::new([4, 8, 8], &SEEDS, &[], 0.0, NoiseSource::Cpu, 0);
+            let job = SampleJob {
+                sampler,
+                scheduler: Scheduler::Automatic,
+                steps,
+                cfg_scale: 3.0,
+                cond: twice(&engine, PROMPTS[0]),
+                uncond: twice(&engine, PROMPTS[1]),
+                start: Start::Noise(rng.first()),
+                rng: &mut rng,
+                settings: SamplerSettings { eta_ddim: 0.5, ..SamplerSettings::default() },
+            };
+            reference.compare(key, engine.sample(job, &mut Unobserved).unwrap().data());
+        }
+    }
+}
+
+fn twice(engine: &Engine, prompt: &str) -> Conditioning {
+    engine.encode_prompts(&[prompt, prompt], 1).unwrap()
+}
+
+#[test]
+fn cpu_noise_is_torchs() {
+    let file = folder("randn.safetensors");
+    for (key, expected) in candle_core::safetensors::load(file, &Device::Cpu).unwrap() {
+        let (seed, count) = key.split_once('_').unwrap();
+        let (seed, count): (i64, usize) = (seed.parse().unwrap(), count.parse().unwrap());
+        let mut rng = ImageRng::new([1, 1, count], &[seed], &[], 0.0, NoiseSource::Cpu, 0);
+        let found = [rng.first().into_data(), rng.next().into_data()].concat();
+        for (a, b) in expected.to_vec1::<f32>().unwrap().into_iter().zip(found) {
+            let allowed = if count < 16 { 0.0 } else { 1e-6 };
+            assert!((a - b).abs() <= allowed, "{key}: {a} {b}");
+        }
+    }
+}
