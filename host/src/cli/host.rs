@@ -42,7 +42,12 @@ fn open_with(ui: &Ui, config: &Config) -> Result<Atelier, Failure> {
 
 /// Looks at libraries without running them.
 pub(super) fn loader(atelier: &Atelier) -> Loader {
-    Loader { cache: atelier.data().join("cache").join("plugins"), loopback: false }
+    let data = atelier.data();
+    Loader {
+        cache: data.join("cache").join("plugins"),
+        plugin_data: data.join("plugins"),
+        loopback: false,
+    }
 }
 
 fn data(global: &Global) -> Result<PathBuf, Failure> {
