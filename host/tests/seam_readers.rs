@@ -1,7 +1,5 @@
 //! Whom the ledger takes a read for.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 
 use atelier_host::{
