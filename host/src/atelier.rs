@@ -13,9 +13,8 @@ use crate::{
         ConfigError, ConfigFile, ConfigReport, OptionSet, OptionSpec, Owner, Schema, SchemaError,
         SetError, Store, Writer, a1111,
     },
-    plugins::{Entry, Loader, PluginSet, discover},
+    plugins::{Entry, LiveOptions, Loader, PluginSet, discover},
     run::{FileRecords, Runner, RunnerBuilder, pipeline::ModelProvider},
-    state::LiveOptions,
 };
 
 /// How a host is opened.
