@@ -220,6 +220,7 @@ impl Loader {
         let (manifest, library) = match self.inspect(path) {
             Ok(found) => found,
             Err(error) => {
+                tracing::warn!(path = %path.display(), "plugin not loaded: {error}");
                 entry.state = PluginState::Failed(error);
                 return entry;
             }
