@@ -3,6 +3,7 @@
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
+    time::Duration,
 };
 
 use atelier_host::run::{CancelToken, Finished, OnError, RunRequest, RunState};
@@ -118,7 +119,7 @@ fn neither_run_nor_anybody_outside_ever_sees_the_others_overrides() {
                         assert_eq!(host.option(key), before[*key], "seen from outside");
                     }
                     looks.fetch_add(1, Ordering::Relaxed);
-                    thread::yield_now();
+                    thread::sleep(Duration::from_micros(200));
                 }
             });
             for round in 0..ROUNDS {

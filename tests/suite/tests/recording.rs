@@ -29,6 +29,7 @@ fn overrides() -> Value {
         "prompt_styles_prefix": "ink",
         "prompt_styles_suffix": "paper",
         "option_drift_level": 0.4,
+        "option_drift_step": 99,
     })
 }
 
