@@ -9,6 +9,5 @@ pub mod options;
 pub mod output;
 pub mod plugins;
 pub mod run;
-pub mod state;
 
 pub use atelier::{Atelier, Config, OpenError};

@@ -24,10 +24,7 @@ use super::{
     request::RunRequest,
     seam::{Seam, SeamMode},
 };
-use crate::{
-    plugins::{PluginId, declaration::fill_args},
-    state::LiveOptions,
-};
+use crate::plugins::{LiveOptions, PluginId, declaration::fill_args};
 
 /// A finished picture.
 #[derive(Clone, Debug, PartialEq)]

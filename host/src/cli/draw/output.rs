@@ -1,7 +1,8 @@
 //! What is printed of a run that is over.
 
 use std::{
-    fs,
+    env, fs,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
@@ -94,10 +95,10 @@ fn seam(record: &RunRecord) -> Option<String> {
         return None;
     }
     let differed = match diverged.as_slice() {
-        [] => "always as in the snapshot".to_owned(),
-        ids => format!("not as in the snapshot for {}", ids.join(", ")),
+        [] => "none diverged".to_owned(),
+        ids => format!("diverged: {}", ids.join(", ")),
     };
-    Some(format!("read live: {}, {differed} (atelier seam)", live.join(", ")))
+    Some(format!("read live: {}; {differed} (see `atelier seam`)", live.join(", ")))
 }
 
 /// Copies the pictures to the file, or to numbered files beside it.
@@ -142,6 +143,19 @@ fn write(file: &Path, picture: &Picture) -> Result<(), Failure> {
     fs::write(file, bytes).map_err(|error| failed(&error))
 }
 
+/// Whether the terminal is one that says whether it draws pictures. Any other might leave the
+/// question unanswered, and whoever asked it waiting for ever.
+fn answers_queries() -> bool {
+    let holds = |name: &str, words: &[&str]| {
+        let value = env::var(name).unwrap_or_default().to_lowercase();
+        words.iter().any(|word| value.contains(word))
+    };
+    io::stdin().is_terminal()
+        && (env::var_os("KITTY_WINDOW_ID").is_some()
+            || holds("TERM", &["kitty", "ghostty"])
+            || holds("TERM_PROGRAM", &["ghostty", "wezterm"]))
+}
+
 /// Draws a picture in the terminal, pixel by pixel where it fits: half a character is a pixel.
 fn preview(picture: &Picture) {
     let (columns, rows) = viuer::terminal_size();
@@ -153,6 +167,7 @@ fn preview(picture: &Picture) {
         absolute_offset: false,
         transparent: false,
         width: Some(((f64::from(width) * scale) as u32).max(1)),
+        use_kitty: answers_queries(),
         ..viuer::Config::default()
     };
     let shown = viuer::print(&DynamicImage::ImageRgb8(picture.image.clone()), &config);

@@ -8,8 +8,10 @@
 //! Every read is counted in the [`Ledger`], and every live answer that differs from the snapshot is
 //! a *divergence*: the place where a migration would change something.
 
+mod host;
 mod ledger;
 mod mode;
+mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,7 +21,7 @@ pub use mode::SeamMode;
 
 use crate::{
     options::{Layer, OptionId, OptionSet, Rules, SetError, Snapshot, Value, Writer},
-    state::LiveOptions,
+    plugins::LiveOptions,
 };
 
 /// How far the run is, as far as options go.
@@ -52,7 +54,8 @@ pub struct OutsideWrite {
     pub seen_by: String,
     /// The hook in which it was seen.
     pub hook: String,
-    /// How many hook calls of the run came before.
+    /// How many hook calls of the run came before, counted from its snapshot: the first `start` is
+    /// the first of them.
     pub after_calls: u64,
 }
 
@@ -151,6 +154,7 @@ impl Seam {
     /// Takes the snapshot: the layer over the base, as they are now.
     pub fn take_snapshot(&mut self) {
         let generation = self.layer.generation();
+        self.calls = 0;
         if let Phase::Prepared { base, snapshot } = &mut self.phase {
             *snapshot = Some(Taken {
                 snapshot: Snapshot::take(base, &self.layer),
@@ -280,7 +284,8 @@ impl Seam {
             writer: writer.clone(),
             seen_by: caller.reader.to_string(),
             hook: caller.hook.clone(),
-            after_calls: self.calls,
+            // The call that saw it is counted already.
+            after_calls: self.calls.saturating_sub(1),
         });
     }
 
@@ -349,139 +354,6 @@ impl Seam {
             Phase::Request => "it is taken after before_process",
             Phase::Prepared { .. } => "recording is switched off",
         })
-    }
-
-    /// A live write of a plugin: into the layer where the run overrides the option, otherwise at once
-    /// into the store, for everybody.
-    ///
-    /// # Errors
-    /// An unknown key or a value that does not cast.
-    pub fn write_live(&mut self, key: &str, value: &Value, plugin: &str) -> Result<(), SeamError> {
-        let writer = Writer::plugin(plugin, Some(&self.run));
-        let (id, cast) = {
-            let state = self.store.load();
-            self.store.rules().admit(state.options.schema(), key, value, &writer)?
-        };
-        self.ledger.write(id);
-        if self.layer.contains(id) {
-            if self.lasting.contains(id) {
-                self.lasting.insert(id, cast.clone(), writer.clone());
-            }
-            self.layer.insert(id, cast, writer);
-            return Ok(());
-        }
-        self.store.set(key, cast.clone(), writer.clone())?;
-        self.known.insert(id, cast.clone());
-        self.own.insert(id, (cast, writer));
-        Ok(())
-    }
-
-    /// A write for this run only.
-    ///
-    /// # Errors
-    /// An unknown key or a value that does not cast.
-    pub fn write_run(&mut self, key: &str, value: &Value, plugin: &str) -> Result<(), SeamError> {
-        let writer = Writer::plugin(plugin, Some(&self.run));
-        let state = self.store.load();
-        let (id, cast) = self.store.rules().admit(state.options.schema(), key, value, &writer)?;
-        self.layer.insert(id, cast, writer);
-        self.ledger.run_write(id);
-        Ok(())
-    }
-
-    /// An override that a plugin adds before overrides are applied.
-    ///
-    /// # Errors
-    /// An unknown key, a value that does not cast, or too late.
-    pub fn write_override(
-        &mut self,
-        key: &str,
-        value: &Value,
-        plugin: &str,
-    ) -> Result<(), SeamError> {
-        if !matches!(self.phase, Phase::Request) {
-            return Err(SeamError::NotNow(
-                "overrides can be added in before_process only; use run_options() from here on",
-            ));
-        }
-        self.write_run(key, value, plugin)?;
-        if let Some((id, (value, writer))) =
-            self.id(key).and_then(|id| Some((id, self.layer.get(id)?)))
-        {
-            self.lasting.insert(id, value.clone(), writer.clone());
-        }
-        Ok(())
-    }
-
-    fn id(&self, key: &str) -> Option<OptionId> {
-        self.store.load().options.schema().id(key)
-    }
-
-    /// A read of the host's own. Keys are the program's: one that is unknown reads as null.
-    pub fn host(&mut self, key: &str) -> Value {
-        let state = self.store.load();
-        let Some(id) = state.options.schema().id(key) else { return Value::Null };
-        // A hook that was called since must not be taken for the reader.
-        if let Some(part) = self.part {
-            self.ledger.enter(part);
-        }
-        let base = match &self.phase {
-            Phase::Request => &state.options,
-            Phase::Prepared { base, .. } => base,
-        };
-        let (value, writer) = self
-            .layer
-            .get(id)
-            .or_else(|| self.own.get(&id).map(|(value, writer)| (value, writer)))
-            .unwrap_or_else(|| (base.get(id), base.writer(id)));
-        let value = value.clone();
-        match self.taken().map(|taken| taken.snapshot.get(id)) {
-            None => self.ledger.early(id),
-            Some(frozen) if *frozen == value => self.ledger.live(id, None),
-            Some(frozen) => {
-                let (snapshot, writer) = (frozen.clone(), writer.clone());
-                let divergence = Divergence { live: value.clone(), snapshot, writer };
-                self.ledger.live(id, Some(divergence));
-            }
-        }
-        value
-    }
-
-    /// A host's switch.
-    pub fn host_bool(&mut self, key: &str) -> bool {
-        matches!(self.host(key), Value::Bool(true))
-    }
-
-    /// A host's number.
-    pub fn host_float(&mut self, key: &str) -> f64 {
-        match self.host(key) {
-            Value::Float(value) => value,
-            Value::Int(value) => value as f64,
-            _ => 0.0,
-        }
-    }
-
-    /// A host's whole number.
-    pub fn host_int(&mut self, key: &str) -> i64 {
-        match self.host(key) {
-            Value::Int(value) => value,
-            _ => 0,
-        }
-    }
-
-    /// A host's text.
-    pub fn host_text(&mut self, key: &str) -> Arc<str> {
-        match self.host(key) {
-            Value::Text(value) => value,
-            _ => "".into(),
-        }
-    }
-
-    /// The host's own reads from here on count for this part of the run.
-    pub fn host_enters(&mut self, part: &str) {
-        let caller = self.caller(Reader::Host, part);
-        self.part = Some(caller);
-        self.ledger.enter(caller);
     }
 
     /// Leaves the layer behind in the store (`override_settings_restore_afterwards: false`).
