@@ -67,12 +67,7 @@ pub fn run_through(
 }
 
 /// [`run_through`] with one gate, for a run that must succeed.
-pub fn draw_through(
-    host: &TestHost,
-    request: RunRequest,
-    gate: &Gate,
-    act: impl Fn(),
-) -> Finished {
+pub fn draw_through(host: &TestHost, request: RunRequest, gate: &Gate, act: impl Fn()) -> Finished {
     let finished = run_through(host, request, &CancelToken::new(), &[(gate, &act)]);
     assert!(finished.error.is_none(), "failed: {:?}", finished.error);
     finished

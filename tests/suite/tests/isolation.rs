@@ -131,8 +131,7 @@ fn neither_run_nor_anybody_outside_ever_sees_the_others_overrides() {
                     _ => [End::Done; 2],
                 };
                 let gates = [0, 1].map(|at| Gate::new(&host, &format!("{round}-{at}")));
-                let sides =
-                    [0, 1].map(|at| side(&host, round, at == 1, ends[at], &gates[at]));
+                let sides = [0, 1].map(|at| side(&host, round, at == 1, ends[at], &gates[at]));
                 let cancels = [CancelToken::new(), CancelToken::new()];
                 let runs = [0, 1].map(|at| {
                     let (request, cancel) = (sides[at].request.clone(), cancels[at].clone());

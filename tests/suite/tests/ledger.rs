@@ -46,7 +46,9 @@ type Counts = BTreeMap<(String, String, String), [u64; 5]>;
 fn counted_by_probes(log: &Log) -> Counts {
     let mut counts = Counts::new();
     for line in log.lines() {
-        let (Some(action), Some(_)) = (line["action"].as_object(), line.get("ok")) else { continue };
+        let (Some(action), Some(_)) = (line["action"].as_object(), line.get("ok")) else {
+            continue;
+        };
         let (name, value) = action.iter().next().expect("an action");
         let early = line["hook"] == "before_process";
         let (option, column) = match name.as_str() {
@@ -198,9 +200,10 @@ fn a_divergence_names_who_caused_it() {
         let outside = [Writer::Api, Writer::Cli, Writer::File, Writer::plugin("probe-b", None)];
         for (number, writer) in outside.into_iter().enumerate() {
             let number = number as i64;
-            let (_, row) = divergence_after(&host, &format!("outside-{number}"), &json!({}), || {
-                set(&host, "n_rows", json!(number), writer.clone());
-            });
+            let (_, row) =
+                divergence_after(&host, &format!("outside-{number}"), &json!({}), || {
+                    set(&host, "n_rows", json!(number), writer.clone());
+                });
             diverged(&row, number, number - 1, writer);
         }
         set(&host, "n_rows", json!(-1), Writer::Api);
@@ -219,7 +222,11 @@ fn a_divergence_names_who_caused_it() {
         let other = std::sync::Mutex::new(String::new());
         let (_, row) = divergence_after(&host, "other-run", &json!({}), || {
             let mut request = host.request();
-            log.script(&mut request, "probe-b", &json!({ "finish": [{ "set_live": ["n_rows", 7] }] }));
+            log.script(
+                &mut request,
+                "probe-b",
+                &json!({ "finish": [{ "set_live": ["n_rows", 7] }] }),
+            );
             *other.lock().unwrap() = host.draw(request).record.id;
         });
         diverged(&row, 7, before, Writer::plugin("probe-b", Some(&other.lock().unwrap())));

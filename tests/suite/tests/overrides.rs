@@ -83,11 +83,16 @@ fn ending(host: &TestHost, state: RunState, restore_afterwards: bool) -> Finishe
         }),
     );
     let cancel = CancelToken::new();
-    let finished = run_through(host, request, &cancel, &[(&gate, &|| {
-        if state == RunState::Cancelled {
-            cancel.cancel();
-        }
-    })]);
+    let finished = run_through(
+        host,
+        request,
+        &cancel,
+        &[(&gate, &|| {
+            if state == RunState::Cancelled {
+                cancel.cancel();
+            }
+        })],
+    );
     assert_eq!(finished.record.state, state);
     assert_eq!(log.results("probe-a", "process")[4], 9.0);
     assert!(log.results("probe-a", "process")[5]["error"].is_string());
@@ -149,8 +154,7 @@ fn what_a_run_leaves_behind_comes_in_one_swap() {
                 Ok(())
             });
         }
-        let overrides =
-            json!({ "jpeg_quality": 1, "probe_a_text": "x", "samples_format": "webp" });
+        let overrides = json!({ "jpeg_quality": 1, "probe_a_text": "x", "samples_format": "webp" });
         host.draw(RunRequest {
             override_settings_restore_afterwards: false,
             ..overriding(host.request(), &overrides)
@@ -189,7 +193,11 @@ fn refused(host: &TestHost, overrides: &Value) -> Vec<SetError> {
         override_settings_restore_afterwards: false,
         ..overriding(host.request(), overrides)
     };
-    log.script(&mut request, "probe-a", &json!({ "before_process": [{ "override": ["n_rows", 2] }] }));
+    log.script(
+        &mut request,
+        "probe-a",
+        &json!({ "before_process": [{ "override": ["n_rows", 2] }] }),
+    );
     let Err(Refused::Overrides(errors)) = host.run(request) else { panic!("accepted") };
     assert_eq!(log.hooks("probe-a"), Vec::<String>::new());
     assert!(host.runner().records().last(9).expect("readable").is_empty());
@@ -252,7 +260,8 @@ fn an_override_of_a_key_that_config_json_lacks_does_not_leak() {
     both_ways(|wiring| {
         let host = host(&["probe-a"], wiring);
         let (before, plain) = (live(&host), host.draw(host.request()).record.snapshot);
-        let record = host.draw(overriding(host.request(), &json!({ "eta_ancestral": 0.25 }))).record;
+        let record =
+            host.draw(overriding(host.request(), &json!({ "eta_ancestral": 0.25 }))).record;
         assert_eq!(snapshot(&host, &record)["eta_ancestral"], 0.25);
         assert_eq!(live(&host), before);
         let state = host.atelier().store().load();

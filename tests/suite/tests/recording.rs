@@ -123,7 +123,10 @@ fn a_plugin_that_asks_for_the_snapshot_is_skipped_whatever_the_policy() {
             for _ in 0..2 {
                 let finished = host.draw(RunRequest { on_error, ..host.request() });
                 let [failure] = &finished.record.failures[..] else { panic!("one failure") };
-                assert_eq!((failure.plugin.as_str(), failure.hook.as_str()), ("watermark", "start"));
+                assert_eq!(
+                    (failure.plugin.as_str(), failure.hook.as_str()),
+                    ("watermark", "start")
+                );
                 assert_eq!(failure.action, FailureAction::Skipped);
                 assert!(failure.message.contains("recording is switched off"), "{failure:?}");
                 assert_eq!(pixels(&finished), pixels(&plain));

@@ -34,8 +34,11 @@ fn pin_makes_a_drifting_reader_repeatable() {
         assert_eq!(pixels(&pinned[0]), pixels(&pinned[1]));
         for finished in &pinned {
             let rows = &finished.record.ledger;
-            let diverged: u64 =
-                rows.iter().filter(|row| row.reader == "option-drift").map(|row| row.diverged).sum();
+            let diverged: u64 = rows
+                .iter()
+                .filter(|row| row.reader == "option-drift")
+                .map(|row| row.diverged)
+                .sum();
             assert!(diverged > 0, "what it would have seen is still told");
         }
     });
@@ -175,13 +178,15 @@ fn warn_logs_what_differs_and_record_does_not() {
             log.script(&mut request, "probe-a", &script);
             let lines = warnings(|| drop(host.draw(request)));
             assert_eq!(lines.len(), expected, "{seam}: {lines:#?}");
-            for (line, part) in lines.iter().zip(["hook=process ", "hook=after_step ", "hook=after_step "])
+            for (line, part) in
+                lines.iter().zip(["hook=process ", "hook=after_step ", "hook=after_step "])
             {
                 assert!(line.contains("WARN") && line.contains(part), "{line}");
                 assert!(line.contains("plugin=probe-a") && line.contains("n_rows"), "{line}");
             }
             if let Some(line) = lines.first() {
-                for part in ["option=\"n_rows\"", "is 4", "has -1", "writer=plugin probe-a in run"] {
+                for part in ["option=\"n_rows\"", "is 4", "has -1", "writer=plugin probe-a in run"]
+                {
                     assert!(line.contains(part), "{part}: {line}");
                 }
             }

@@ -22,13 +22,8 @@ fn without_variation_seeds_and_subseeds_count_up() {
 #[test]
 fn with_variation_the_seed_stays_and_subseeds_count_up() {
     let host = host(&[], Wiring::Direct);
-    let request = RunRequest {
-        seed: 5,
-        subseed: 7,
-        subseed_strength: 0.5,
-        n_iter: 3,
-        ..host.request()
-    };
+    let request =
+        RunRequest { seed: 5, subseed: 7, subseed_strength: 0.5, n_iter: 3, ..host.request() };
     let pictures = prepared(&host, request);
     assert_eq!(pictures.all_seeds, [5, 5, 5]);
     assert_eq!(pictures.all_subseeds, [7, 8, 9]);

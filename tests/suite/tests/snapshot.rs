@@ -214,8 +214,11 @@ fn it_is_taken_once_per_run() {
         let host = host(&["probe-a"], wiring);
         let (records, runner) = noting(&host);
         let log = Log::new(&host, "log");
-        let mut request =
-            RunRequest { n_iter: 2, steps: 2, ..overriding(host.request(), &json!({ "n_rows": 1 })) };
+        let mut request = RunRequest {
+            n_iter: 2,
+            steps: 2,
+            ..overriding(host.request(), &json!({ "n_rows": 1 }))
+        };
         let hooks = ["process", "process_batch", "after_step", "postprocess_image", "finish"];
         let actions = json!([
             { "set_live": ["probe_a_number", 3.0] },

@@ -124,11 +124,8 @@ fn a_foreign_write_in_mid_run_never_steers_the_host() {
                 set(&host, "eta_noise_seed_delta", json!(31337), Writer::Cli);
             }
         };
-        let gates = [
-            (&gates[0].1, &write as &dyn Fn()),
-            (&gates[1].1, &write),
-            (&gates[2].1, &write),
-        ];
+        let gates =
+            [(&gates[0].1, &write as &dyn Fn()), (&gates[1].1, &write), (&gates[2].1, &write)];
         let request = RunRequest { n_iter: 2, ..request };
         let finished = run_through(&host, request, &CancelToken::new(), &gates);
         assert_eq!(log.results("probe-a", "finish"), [json!("webp")]);
