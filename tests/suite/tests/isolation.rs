@@ -1,5 +1,7 @@
 //! Two runs with contrary overrides of the same options, side by side.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,

@@ -1,6 +1,8 @@
 //! The ledger: who read and wrote which option at which hook, and where live answers differed from
 //! the snapshot, and why.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::collections::BTreeMap;
 
 use atelier_host::{

@@ -1,5 +1,7 @@
 //! Overrides of a run: seen inside of it, never outside, and left behind only where that is asked.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::sync::{Arc, Mutex};
 
 use atelier_host::{

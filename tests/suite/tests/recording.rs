@@ -1,5 +1,7 @@
 //! A run without a snapshot: the same pictures, for every plugin that does not ask for one.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::collections::BTreeMap;
 
 use atelier_host::{

@@ -1,5 +1,7 @@
 //! How live reads are answered: `record`, `warn` and `pin`, for all plugins or for one.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{
     collections::BTreeMap,
     io,

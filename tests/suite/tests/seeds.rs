@@ -1,5 +1,7 @@
 //! Seeds of a run's pictures, as A1111 v1.10.1 counts them.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use atelier_host::run::{Pictures, RunRequest};
 use atelier_suite::{Log, host};
 use atelier_testkit::{TestHost, Wiring, both_ways};

@@ -1,5 +1,7 @@
 //! The moment of the snapshot, what is in it, and what never comes into it.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::sync::{Arc, Mutex};
 
 use atelier_host::{
@@ -16,7 +18,7 @@ use atelier_suite::{
     options::{canonical, live, overriding, set, snapshot},
 };
 use atelier_testkit::{FakeProvider, TestHost, Wiring, both_ways};
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn digest(finished: &Finished) -> String {
     finished.record.snapshot.expect("a digest").to_string()
@@ -233,7 +235,7 @@ fn it_is_taken_once_per_run() {
         let mut seen = hooks.iter().flat_map(|hook| log.results("probe-a", hook));
         let first = seen.nth(3).expect("a look at the snapshot");
         assert_eq!(first["own"]["probe_a_text"], "default");
-        assert!(seen.filter(|result| result.is_object()).all(|later| later == first));
+        assert!(seen.filter(Value::is_object).all(|later| later == first));
         let kept = records.snapshots.lock().unwrap();
         assert_eq!(kept.len(), 1);
         assert_eq!(Some(kept[0].digest()), finished.record.snapshot);

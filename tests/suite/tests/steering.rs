@@ -1,5 +1,7 @@
 //! Live writes by plugins: whom they reach, and which runs they steer.
 
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use atelier_host::{
     options::Writer,
     run::{CancelToken, Finished, RunRequest},
