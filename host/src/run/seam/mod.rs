@@ -54,7 +54,8 @@ pub struct OutsideWrite {
     pub seen_by: String,
     /// The hook in which it was seen.
     pub hook: String,
-    /// How many hook calls of the run came before.
+    /// How many hook calls of the run came before, counted from its snapshot: the first `start` is
+    /// the first of them.
     pub after_calls: u64,
 }
 
@@ -83,6 +84,9 @@ pub struct Seam {
     /// what was written for this run only.
     lasting: Layer,
     own: BTreeMap<OptionId, (Value, Writer)>,
+    /// What the store held when this run last wrote or saw it: where it holds something else,
+    /// somebody outside has written.
+    known: BTreeMap<OptionId, Value>,
     phase: Phase,
     ledger: Ledger,
     /// The part of the run that the host's own reads count for.
@@ -129,6 +133,7 @@ impl Seam {
             lasting: layer.clone(),
             layer,
             own: BTreeMap::new(),
+            known: BTreeMap::new(),
             phase: Phase::Request,
             ledger: Ledger::default(),
             part: None,
@@ -142,12 +147,14 @@ impl Seam {
         let base = self.store.load().options.clone();
         // What plugins have written so far is in the base, or was overwritten before it.
         self.own.clear();
+        self.known.clear();
         self.phase = Phase::Prepared { base, snapshot: None };
     }
 
     /// Takes the snapshot: the layer over the base, as they are now.
     pub fn take_snapshot(&mut self) {
         let generation = self.layer.generation();
+        self.calls = 0;
         if let Phase::Prepared { base, snapshot } = &mut self.phase {
             *snapshot = Some(Taken {
                 snapshot: Snapshot::take(base, &self.layer),
@@ -230,7 +237,7 @@ impl Seam {
         // While neither the store nor the layer has changed since the snapshot, they cannot differ.
         let unchanged =
             options.version() == taken.version && self.layer.generation() == taken.generation;
-        if unchanged || live == taken.snapshot.get(id) {
+        if unchanged {
             let live = live.clone();
             self.ledger.live(id, None);
             return Ok(live);
@@ -240,6 +247,13 @@ impl Seam {
             Some((_, writer)) => (true, writer.clone()),
             None => (false, options.writer(id).clone()),
         };
+        if !from_layer && mode != SeamMode::Pin {
+            self.note_outside(id, key, &live, &writer);
+        }
+        if live == frozen {
+            self.ledger.live(id, None);
+            return Ok(live);
+        }
         let divergence =
             Divergence { live: live.clone(), snapshot: frozen.clone(), writer: writer.clone() };
         if mode == SeamMode::Warn {
@@ -249,19 +263,20 @@ impl Seam {
                 "the live option is {live}, the snapshot has {frozen}"
             );
         }
-        if !from_layer {
-            self.note_outside(key, &live, &writer);
-        }
         self.ledger.live(id, Some(divergence));
         Ok(if mode == SeamMode::Pin { frozen } else { live })
     }
 
-    fn note_outside(&mut self, key: &str, value: &Value, writer: &Writer) {
-        let own = matches!(writer, Writer::Plugin { run: Some(run), .. } if *run == self.run);
-        let known = |seen: &OutsideWrite| seen.key == key && seen.value == *value;
-        if own || self.outside.iter().rev().find(|seen| seen.key == key).is_some_and(known) {
+    /// Notes what a live reader found in the store, where this run has not put it there. A value that
+    /// came back is a write too: a replay has to repeat it.
+    fn note_outside(&mut self, id: OptionId, key: &str, value: &Value, writer: &Writer) {
+        let Some(base) = self.taken().map(|taken| taken.snapshot.base()) else { return };
+        // An option that was declared after the snapshot has nothing to be compared with.
+        let declared_since = id.index() >= base.schema().len();
+        if declared_since || self.known.get(&id).unwrap_or_else(|| base.get(id)) == value {
             return;
         }
+        self.known.insert(id, value.clone());
         let caller = self.ledger.caller();
         self.outside.push(OutsideWrite {
             key: key.to_owned(),
@@ -269,7 +284,8 @@ impl Seam {
             writer: writer.clone(),
             seen_by: caller.reader.to_string(),
             hook: caller.hook.clone(),
-            after_calls: self.calls,
+            // The call that saw it is counted already.
+            after_calls: self.calls.saturating_sub(1),
         });
     }
 
@@ -282,10 +298,23 @@ impl Seam {
             return to_json(&now);
         };
         let frozen = taken.snapshot.clone();
-        let differs = |(key, value): (&str, &Value)| {
-            (frozen.by_key(key) != Some(value)).then(|| key.to_owned())
-        };
-        let diverged: Vec<String> = now.iter().filter_map(differs).collect();
+        let mut diverged = Vec::new();
+        for (id, spec) in options.schema().iter() {
+            let (key, live) = (spec.key.as_str(), now.get(id));
+            if mode != SeamMode::Pin && !self.layer.contains(id) {
+                self.note_outside(id, key, live, options.writer(id));
+            }
+            if frozen.by_key(key) != Some(live) {
+                diverged.push(key.to_owned());
+            }
+        }
+        if mode == SeamMode::Warn && !diverged.is_empty() {
+            let reader = self.ledger.caller();
+            tracing::warn!(
+                plugin = %reader.reader, hook = %reader.hook, options = %diverged.join(", "),
+                "live options that were read with all others are not as in the snapshot"
+            );
+        }
         self.ledger.all(false, &diverged);
         to_json(if mode == SeamMode::Pin { &frozen } else { &now })
     }

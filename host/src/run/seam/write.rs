@@ -24,6 +24,7 @@ impl Seam {
             return Ok(());
         }
         self.store.set(key, cast.clone(), writer.clone())?;
+        self.known.insert(id, cast.clone());
         self.own.insert(id, (cast, writer));
         Ok(())
     }
