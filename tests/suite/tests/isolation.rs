@@ -108,6 +108,15 @@ fn check(side: &Side, right: bool, end: End, finished: &Finished) {
     assert_eq!(endings(finished), files);
 }
 
+/// Raises its flag when it is dropped, be it by a panic: the reader outside must come to its end.
+struct Raised<'a>(&'a AtomicBool);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn neither_run_nor_anybody_outside_ever_sees_the_others_overrides() {
     both_ways(|wiring| {
@@ -124,6 +133,7 @@ fn neither_run_nor_anybody_outside_ever_sees_the_others_overrides() {
                     thread::sleep(Duration::from_micros(200));
                 }
             });
+            let _over = Raised(&over);
             for round in 0..ROUNDS {
                 let looked = looks.load(Ordering::Relaxed);
                 let ends = match round % 5 {
@@ -155,7 +165,6 @@ fn neither_run_nor_anybody_outside_ever_sees_the_others_overrides() {
                     thread::yield_now();
                 }
             }
-            over.store(true, Ordering::Relaxed);
         });
         assert_eq!(live(&host), before);
     });

@@ -98,7 +98,8 @@ fn complaints(schema: &Value, root: &Value, value: &Value, at: &str) -> Vec<Stri
     let fits = |one: &Value| complaints(one, root, value, at).is_empty();
     for (rule, what) in rules {
         let fine = match rule.as_str() {
-            "$schema" | "title" | "description" | "$defs" | "format" | "default" => true,
+            "$schema" | "title" | "description" | "$defs" | "format" | "default"
+            | "prefixItems" | "minItems" | "maxItems" => true,
             "type" => match what {
                 Value::Array(names) => names.iter().any(is),
                 name => is(name),
