@@ -252,9 +252,10 @@ impl Hooks {
         missed_snapshot: bool,
     ) -> Result<(), Ended> {
         let plugin = self.attached[index].plugin.manifest.id.clone();
-        // Without recording there is no snapshot to have: that is nobody's failure.
-        let stop = failure.status == Status::StopRun;
+        // A run that is over cannot be stopped.
+        let stop = failure.status == Status::StopRun && hook != Hook::Finish;
         let action = match self.policy {
+            // Without recording there is no snapshot to have: that is nobody's failure.
             _ if missed_snapshot => FailureAction::Skipped,
             _ if stop => FailureAction::RunStopped,
             OnError::Skip => FailureAction::Skipped,
