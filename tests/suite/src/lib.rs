@@ -9,6 +9,7 @@
 
 pub mod child;
 pub mod outcome;
+pub mod variant;
 
 use std::{
     collections::BTreeMap,
