@@ -17,7 +17,7 @@ const PARTS: &[&str] =
     &[HEAD, ABI_VERSION_TEXT, "\",\"panic\":\"", PANIC, "\",\"hooks\":[\"process\"]}"];
 const LENGTH: usize = joined_len(PARTS);
 static JSON: [u8; LENGTH] = join(PARTS);
-const DECLARATION: &str = r#"{"options":[],"args":[]}"#;
+const DECLARATION: &str = r##"{"options":[],"args":[]}"##;
 
 /// The plugin.
 #[derive(Debug)]

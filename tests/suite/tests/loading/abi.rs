@@ -44,10 +44,10 @@ fn a_renamed_field_is_named() {
 
 #[test]
 fn fields_in_another_order_are_named() {
-    let from = "    /// Zero.\n    pub reserved: u32,\n    /// bool (0 or 1), int (two's complement) or float (IEEE 754 bits).\n    pub bits: u64,";
-    let to = "    /// Bits.\n    pub bits: u64,\n    /// Zero.\n    pub reserved: u32,";
+    let from = "    pub element: u32,\n    /// How many entries of `shape` count.\n    pub rank: u32,";
+    let to = "    pub rank: u32,\n    /// [`Element`] code.\n    pub element: u32,";
     let edits = [edit("src/frame.rs", from, to)];
-    refused(&plugin("abi-field-order", &edits), &["reserved", "bits", ADVICE]);
+    refused(&plugin("abi-field-order", &edits), &["element", "rank", ADVICE]);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_field_more_in_a_plain_struct_is_refused() {
         edit("src/frame.rs", "    pub cfg_scale: f64,", "    pub cfg_scale: f64,\n    /// New.\n    pub novelty: u64,"),
         edit("src/frame.rs", "cfg_scale: 0.0,", "cfg_scale: 0.0,\n            novelty: 0,"),
     ];
-    refused(&plugin("abi-field-more", &edits), &["Frame", ADVICE]);
+    refused(&plugin("abi-field-more", &edits), &["create.param_1.frame: incompatible type size Expected: 72 Found: 80", ADVICE]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn a_field_less_in_a_table_is_refused() {
         edit("src/host.rs", "unsafe extern \"C\" fn cancelled", "/// Not there.\n///\n/// # Safety\n/// None.\npub unsafe extern \"C\" fn cancelled"),
         edit("src/plugin/cx.rs", "unsafe { self.call.table.cancelled()(self.call.context) != 0 }", "false"),
     ];
-    refused(&plugin("abi-field-less", &edits), &["cancelled", ADVICE]);
+    refused(&plugin("abi-field-less", &edits), &["create.param_1.table: incompatible type size Expected: 104 Found: 96", ADVICE]);
 }
 
 #[test]

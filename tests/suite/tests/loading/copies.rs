@@ -15,12 +15,13 @@ fn two_plugins_are_two_modules() {
         let log = Log::new(&host, "log");
         let mut request = host.request();
         for probe in ["probe-a", "probe-b"] {
-            log.script(&mut request, probe, &json!({ "process": [{ "infotext": [probe, probe] }] }));
+            log.script(&mut request, probe, &json!({ "process": [{ "infotext": [probe, "called"] }] }));
         }
         let finished = host.draw(request);
         for probe in ["probe-a", "probe-b"] {
             assert!(log.hooks(probe).contains(&"process".to_owned()), "{wiring:?}");
-            assert!(finished.pictures[0].infotext.contains(&format!("{probe}: {probe}")));
+            let infotext = &finished.pictures[0].infotext;
+            assert!(infotext.contains(&format!("{probe}: called")), "{infotext}");
         }
         let hashes: Vec<_> = finished.record.plugins.iter().map(|plugin| &plugin.hash).collect();
         assert_ne!(hashes[0], hashes[1]);

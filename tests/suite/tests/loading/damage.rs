@@ -88,7 +88,7 @@ fn a_damaged_manifest_is_refused_with_what_is_wrong() {
         ("does not begin with ATELIERM", |manifest| manifest[0] = b'X'),
         ("manifest format 2 is newer", |manifest| manifest[8] = 2),
         ("longer than 64 KiB", |manifest| manifest[15] = 0x7f),
-        ("the manifest is cut off", |manifest| manifest[14] = 1),
+        ("the manifest is cut off", |manifest| manifest[13] = 0xff),
         ("EOF while parsing", |manifest| manifest[12] -= 1),
         ("not UTF-8", |manifest| manifest[20] = 0xff),
     ];
