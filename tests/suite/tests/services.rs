@@ -53,7 +53,7 @@ fn every_hook_with_services_has_them_all() {
                 continue;
             }
             let [text, pixels, latents, path] = &results[..] else { panic!("{results:?}") };
-            assert_eq!(text["shape"], json!([1, 77, 8]), "{hook} {wiring:?}");
+            assert_eq!(text["shape"], json!([1, 77, 8, 1]), "{hook} {wiring:?}");
             assert_eq!(pixels["shape"], json!([1, 3, 64, 64]), "{hook}");
             // The fake engine's decoder turns zeros into grey.
             assert_eq!((&pixels["min"], &pixels["max"]), (&json!(0.5), &json!(0.5)), "{hook}");
