@@ -9,6 +9,7 @@
 
 pub mod child;
 pub mod outcome;
+pub mod packages;
 pub mod variant;
 
 use std::{
