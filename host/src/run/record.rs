@@ -92,6 +92,8 @@ pub struct HookFailure {
     pub place: String,
     /// What was done about it.
     pub action: FailureAction,
+    /// How often it failed like this; place and step are the first time's.
+    pub times: u64,
 }
 
 /// How often and how long a plugin's hook was called.
