@@ -1,5 +1,7 @@
 //! Atelier's host: options with a snapshot per run, plugins, and the run itself.
 
+#![deny(unsafe_code)]
+
 mod atelier;
 #[cfg(feature = "cli")]
 pub mod cli;

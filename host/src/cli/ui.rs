@@ -55,7 +55,15 @@ impl Ui {
             Colour::Never => false,
             Colour::Auto => terminal && !unwanted,
         };
-        let width = if terminal { viuer::terminal_size().0.min(WIDEST) } else { PLAIN_WIDTH };
+        let width = if terminal {
+            match viuer::terminal_size().0 {
+                // Some terminals, those of containers among them, do not say.
+                ..40 => PLAIN_WIDTH,
+                width => width.min(WIDEST),
+            }
+        } else {
+            PLAIN_WIDTH
+        };
         Self {
             colour_out: allowed(terminal),
             colour_err: allowed(io::stderr().is_terminal()),

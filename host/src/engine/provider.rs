@@ -25,13 +25,13 @@ pub struct EngineProvider {
 }
 
 impl EngineProvider {
-    /// Looks in `<data>/models`, in `./models`, and where the program was built from a checkout,
-    /// in the checkout's `models`.
+    /// Looks in `<data>/models` and, where the program was built from a checkout, in the checkout's
+    /// `models`. Not in the current folder: the same command draws the same wherever it is called.
     pub fn new(data: &Path) -> Self {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         Self {
             named: Vec::new(),
-            places: vec![data.join("models"), PathBuf::from("models"), checkout],
+            places: vec![data.join("models"), checkout],
             hashes: HashCache::new(data.join("cache").join("hashes.json")),
             loaded: Mutex::default(),
         }

@@ -140,6 +140,14 @@ pub enum SetError {
         /// The rule that says so.
         refusal: Refusal,
     },
+    /// An option that counts when the host starts cannot be another for one run.
+    #[error(
+        "option \"{key}\" is no override: it counts when the host starts, not for one run; set it with `atelier options set`"
+    )]
+    AtStart {
+        /// The option's key.
+        key: String,
+    },
     /// A listener could not follow the change, so the old value is back.
     #[error("option \"{key}\" keeps its old value, {listener} cannot follow: {reason}")]
     Refused {
@@ -163,6 +171,7 @@ impl SetError {
             | Self::NotFinite { key }
             | Self::NotExact { key, .. }
             | Self::Restricted { key, .. }
+            | Self::AtStart { key }
             | Self::Refused { key, .. } => key,
         }
     }

@@ -33,18 +33,18 @@ pub fn copy(source: &Path, folder: &Path) -> Result<CachedLibrary, LoadError> {
     File::open(source).and_then(|mut file| file.read_to_end(&mut bytes)).map_err(read)?;
     let hash = blake3::hash(&bytes).to_hex().to_string();
     let path = folder.join(format!("{hash}{}", std::env::consts::DLL_SUFFIX));
+    let failed = |error| LoadError::Cache { path: path.clone(), source: error };
+    // Closed first: what nobody else may change is looked at then.
+    fs::create_dir_all(folder).and_then(|()| private(folder, 0o700)).map_err(failed)?;
     let same = fs::read(&path).is_ok_and(|there| there == bytes);
     if !same {
-        place(folder, &path, &bytes)
-            .map_err(|error| LoadError::Cache { path: path.clone(), source: error })?;
+        place(folder, &path, &bytes).map_err(failed)?;
     }
     Ok(CachedLibrary { path, hash, bytes })
 }
 
 /// Writes the copy beside its final name and renames it, so that nobody ever opens half of it.
 fn place(folder: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    private(folder, 0o700)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;
     private(file.path(), 0o400)?;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IntoDeserializer as _, value::Error as WordError},
+};
 use serde_json::{Map, Value as Json};
 
 use super::error::LoadError;
@@ -23,6 +26,7 @@ pub struct ArgSpec {
     /// Name, in the named form.
     pub name: String,
     /// Type.
+    #[serde(deserialize_with = "kind")]
     pub kind: Kind,
     /// What it is where the request does not say.
     pub default: Json,
@@ -52,6 +56,7 @@ struct RawSection {
 #[derive(Deserialize)]
 struct RawOption {
     key: String,
+    #[serde(deserialize_with = "kind")]
     kind: Kind,
     default: Json,
     min: Option<f64>,
@@ -70,6 +75,17 @@ struct RawDeclaration {
     options: Vec<RawOption>,
     #[serde(default)]
     args: Vec<ArgSpec>,
+}
+
+/// A type. One that this host does not know comes from a plugin for a newer host, which checks its
+/// values itself: here it may be anything.
+fn kind<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+    let word = String::deserialize(deserializer)?;
+    let known = Kind::deserialize(word.as_str().into_deserializer());
+    Ok(known.unwrap_or_else(|_: WordError| {
+        tracing::info!("the type “{word}” of an option is not known here: any value will do");
+        Kind::Any
+    }))
 }
 
 fn value(json: Json, what: &str) -> Result<Value, LoadError> {

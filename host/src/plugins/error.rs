@@ -53,7 +53,10 @@ pub enum LoadError {
     #[error("a library, but no Atelier plugin: it has no manifest; build it with #[plugin]")]
     NoManifest,
     /// A manifest that cannot be read.
-    #[error("its manifest cannot be read ({reason}); build it with a released atelier-plugin-api")]
+    #[error(
+        "its manifest cannot be read ({}); build it with a released atelier-plugin-api",
+        one_line(reason)
+    )]
     BadManifest {
         /// What is wrong.
         reason: String,
@@ -72,7 +75,10 @@ pub enum LoadError {
     )]
     PanicAbort,
     /// The system's loader refuses.
-    #[error("the system cannot load it: {reason}")]
+    #[error(
+        "the system cannot load it ({}); build it on this system, with every library it needs",
+        one_line(reason)
+    )]
     Open {
         /// The loader's words.
         reason: String,
@@ -109,7 +115,10 @@ pub enum LoadError {
         difference: String,
     },
     /// Declared options or arguments that cannot be read.
-    #[error("what it declares cannot be read: {reason}")]
+    #[error(
+        "what it declares cannot be read ({}); build it with a released atelier-plugin-api",
+        one_line(reason)
+    )]
     Declaration {
         /// What is wrong.
         reason: String,
@@ -118,7 +127,7 @@ pub enum LoadError {
     #[error("its options are refused: {0}")]
     Options(#[from] SchemaError),
     /// The plugin itself failed while it was made.
-    #[error("it failed while it was made: {0}")]
+    #[error("it failed while it was made ({}); mend that, or disable it in disabled_extensions", one_line(&.0.to_string()))]
     Create(CallFailure),
     /// A second plugin with the same id.
     #[error("another plugin with id “{id}” is loaded already, from {}; remove one of them", other.display())]
@@ -128,4 +137,18 @@ pub enum LoadError {
         /// The one that is loaded.
         other: PathBuf,
     },
+}
+
+/// As many bytes of foreign words as a sentence has room for.
+const MAX_WORDS: usize = 240;
+
+/// Words of somebody else, who may have written pages, as a part of a sentence.
+pub(super) fn one_line(text: &str) -> String {
+    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.len() > MAX_WORDS {
+        let end = (0..=MAX_WORDS).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }

@@ -13,7 +13,9 @@ pub struct PluginId(Arc<str>);
 
 /// A text that cannot be a plugin's id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("“{0}” is no plugin id: use 1 to 64 lower-case letters, digits, “-” or “_”")]
+#[error(
+    "“{0}” is no plugin id: use 1 to 64 lower-case letters, digits, “-” or “_”, and not “host”"
+)]
 pub struct BadId(pub String);
 
 impl PluginId {
@@ -23,7 +25,9 @@ impl PluginId {
     /// [`BadId`].
     pub fn new(text: &str) -> Result<Self, BadId> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-        if text.is_empty() || text.len() > 64 || !text.chars().all(plain) {
+        // The ledger calls the host itself by that name.
+        let taken = text == "host";
+        if taken || text.is_empty() || text.len() > 64 || !text.chars().all(plain) {
             return Err(BadId(text.to_owned()));
         }
         Ok(Self(text.into()))

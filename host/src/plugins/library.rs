@@ -16,7 +16,7 @@ use atelier_plugin_abi::{
     version::{ABI_VERSION, AbiVersion},
 };
 
-use super::error::LoadError;
+use super::error::{LoadError, one_line};
 
 /// Opens a library that preflight and manifest were checked of, and takes its module.
 ///
@@ -35,7 +35,7 @@ pub fn open(path: &Path) -> Result<Module, LoadError> {
                 host: "0.11".to_owned(),
             });
         }
-        Err(error) => return Err(LoadError::Open { reason: one_line(&error.to_string()) }),
+        Err(error) => return Err(LoadError::Open { reason: error.to_string() }),
     };
     let version = VersionNumber::new(header.version_strings())
         .map_err(|error| LoadError::BadManifest { reason: error.to_string() })?;
@@ -47,7 +47,7 @@ pub fn open(path: &Path) -> Result<Module, LoadError> {
     // SAFETY: the layouts were compared just above, by the same check that `init_root_module` does,
     // except that it would refuse a plugin built for an older minor version.
     let module = unsafe { header.unchecked_layout::<PluginModuleRef>() }
-        .map_err(|error| LoadError::Open { reason: one_line(&error.to_string()) })?;
+        .map_err(|error| LoadError::Open { reason: error.to_string() })?;
     // SAFETY: a library with this layout was built with `atelier-plugin-abi`, whose exports keep to
     // the module's contract, and it stays loaded for ever (see `header`).
     Ok(unsafe { Module::new(module) })
@@ -58,7 +58,7 @@ fn header(path: &Path) -> Result<AbiHeaderRef, LoadError> {
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
     let reason = |error: &libloading::Error| {
         let cause = std::error::Error::source(error).map(ToString::to_string);
-        LoadError::Open { reason: one_line(&cause.unwrap_or_else(|| error.to_string())) }
+        LoadError::Open { reason: cause.unwrap_or_else(|| error.to_string()) }
     };
     // RTLD_NOW: with lazy binding a missing symbol would end the process at its first call.
     // SAFETY: opening a library runs its constructors. Whoever asked for this plugin trusts it; the
@@ -80,7 +80,7 @@ fn header(path: &Path) -> Result<AbiHeaderRef, LoadError> {
     use libloading::Library;
     // SAFETY: as on Unix.
     let library = unsafe { Library::new(path) }
-        .map_err(|error| LoadError::Open { reason: one_line(&error.to_string()) })?;
+        .map_err(|error| LoadError::Open { reason: error.to_string() })?;
     // SAFETY: as on Unix.
     let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL) }
         .map(|symbol| *symbol)
@@ -139,14 +139,4 @@ fn first_difference(report: &str) -> String {
         }
     }
     "the types differ".to_owned()
-}
-
-fn one_line(text: &str) -> String {
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.len() > 300 {
-        let end = (0..=300).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
-        line.truncate(end);
-        line.push('…');
-    }
-    line
 }

@@ -118,7 +118,8 @@ impl Hooks {
 
     /// Whether any plugin that can still be called has the hook.
     pub(super) fn wants(&self, hook: Hook) -> bool {
-        !self.order[hook.code() as usize].is_empty()
+        let order = self.order[hook.code() as usize].iter();
+        order.into_iter().any(|index| self.attached[*index].out.is_none())
     }
 
     /// Calls a hook of all plugins that have it.
@@ -252,9 +253,10 @@ impl Hooks {
         missed_snapshot: bool,
     ) -> Result<(), Ended> {
         let plugin = self.attached[index].plugin.manifest.id.clone();
-        // Without recording there is no snapshot to have: that is nobody's failure.
-        let stop = failure.status == Status::StopRun;
+        // A run that is over cannot be stopped.
+        let stop = failure.status == Status::StopRun && hook != Hook::Finish;
         let action = match self.policy {
+            // Without recording there is no snapshot to have: that is nobody's failure.
             _ if missed_snapshot => FailureAction::Skipped,
             _ if stop => FailureAction::RunStopped,
             OnError::Skip => FailureAction::Skipped,
@@ -263,7 +265,7 @@ impl Hooks {
         };
         let words = failure.words.message.clone();
         tracing::warn!(%plugin, %hook, ?action, "{failure}");
-        self.failures.push(HookFailure {
+        self.note(HookFailure {
             plugin: plugin.to_string(),
             hook: hook.name().to_owned(),
             iteration: frame.iteration,
@@ -273,6 +275,7 @@ impl Hooks {
             message: words.clone(),
             place: failure.words.place,
             action,
+            times: 1,
         });
         if failure.status == Status::Panicked {
             self.attached[index].out = Some("it panicked".to_owned());
@@ -290,6 +293,24 @@ impl Hooks {
             FailureAction::RunFailed => {
                 Err(Ended::Failed(RunError::Hook { plugin, hook: hook.name(), message: words }))
             }
+        }
+    }
+
+    /// Keeps a failure; one that repeats itself at every step is kept once, with a count.
+    fn note(&mut self, failure: HookFailure) {
+        let same = self.failures.iter_mut().find(|kept| {
+            (&kept.plugin, &kept.hook, &kept.status, &kept.message, kept.action)
+                == (
+                    &failure.plugin,
+                    &failure.hook,
+                    &failure.status,
+                    &failure.message,
+                    failure.action,
+                )
+        });
+        match same {
+            Some(kept) => kept.times += failure.times,
+            None => self.failures.push(failure),
         }
     }
 
@@ -330,6 +351,7 @@ impl Hooks {
                 message: failure.words.message,
                 place: failure.words.place,
                 action: FailureAction::Skipped,
+                times: 1,
             });
         }
     }

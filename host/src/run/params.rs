@@ -48,6 +48,8 @@ pub(super) const COUNTS: (u32, u32) = (1, 1024);
 pub(super) const SIDES: (u32, u32) = (8, 16_384);
 /// Guidance.
 pub(super) const CFG: (f64, f64) = (-1000.0, 1000.0);
+/// Pixels of a batch: beyond, memory would run out before a picture is there.
+const MOST_PIXELS: u64 = 64 << 20;
 const SHARE: (f64, f64) = (0.0, 1.0);
 
 /// The names that a hook may set.
@@ -103,6 +105,18 @@ impl Params {
                 );
                 return Err(RunError::Parameter { field, reason });
             }
+        }
+        let pixels = u64::from(self.width) * u64::from(self.height) * u64::from(self.batch_size);
+        if pixels > MOST_PIXELS {
+            let reason = format!(
+                "{} pictures of {}×{} at a time are more than {} million pixels; draw smaller ones, or \
+                 more iterations of fewer",
+                self.batch_size,
+                self.width,
+                self.height,
+                MOST_PIXELS >> 20
+            );
+            return Err(RunError::Parameter { field: "batch_size", reason });
         }
         let unknown =
             |kind, name: &str, known: Vec<&str>| super::pipeline::PipelineError::UnknownName {

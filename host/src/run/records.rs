@@ -1,9 +1,12 @@
 //! Where records live.
 
 use std::{
-    fmt, fs, io,
-    io::Write as _,
+    collections::BTreeMap,
+    fmt,
+    fs::{self, File},
+    io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use super::record::{RecordError, RunRecord, RunState};
@@ -46,13 +49,20 @@ pub trait RecordStore: fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct FileRecords {
     folder: PathBuf,
+    /// Locks on the marks of the runs that go on in this process, by run: whoever can take one knows
+    /// that the run's process is gone.
+    active: Mutex<BTreeMap<String, File>>,
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let placed = || -> io::Result<()> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        // As any other file of the user's, not for the user alone as temporary files are.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder)?;
         file.write_all(bytes)?;
         file.persist(path).map_err(|error| error.error)?;
         Ok(())
@@ -63,7 +73,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
 impl FileRecords {
     /// Records in a folder. Runs whose process is gone are marked as interrupted.
     pub fn open(folder: impl Into<PathBuf>) -> Self {
-        let records = Self { folder: folder.into() };
+        let records = Self { folder: folder.into(), active: Mutex::default() };
         records.mark_interrupted();
         records
     }
@@ -81,16 +91,41 @@ impl FileRecords {
         let Ok(entries) = fs::read_dir(self.folder.join("runs").join("active")) else { return };
         for entry in entries.flatten() {
             let Some(id) = entry.file_name().to_str().map(str::to_owned) else { continue };
-            let Ok(mut record) = Self::read(&self.run(&id)) else { continue };
-            if record.state.is_final() || alive(record.process) {
+            let Ok(mark) = File::open(entry.path()) else { continue };
+            if mark.try_lock().is_err() {
+                // It goes on, in this process or another.
                 continue;
             }
-            record.state = RunState::Interrupted;
-            record.error = Some("the process ended before the run did".to_owned());
-            if let Err(error) = self.put(&record) {
-                tracing::warn!("run {id} cannot be marked as interrupted: {error}");
+            match Self::read(&self.run(&id)) {
+                Ok(mut record) if !record.state.is_final() => {
+                    record.state = RunState::Interrupted;
+                    record.error = Some("the process ended before the run did".to_owned());
+                    if let Err(error) = self.put(&record) {
+                        tracing::warn!("run {id} cannot be marked as interrupted: {error}");
+                    }
+                }
+                // Closed, or never written: the mark was left behind.
+                _ => _ = fs::remove_file(entry.path()),
             }
         }
+    }
+
+    /// Marks a run as going on, for as long as this process lives.
+    fn hold(&self, id: &str) -> Result<(), RecordError> {
+        let mut held = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.contains_key(id) {
+            return Ok(());
+        }
+        let path = self.active(id);
+        let marked = || -> io::Result<File> {
+            fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+            let mark = File::create(&path)?;
+            mark.lock()?;
+            Ok(mark)
+        };
+        let mark = marked().map_err(|source| RecordError::Write { path: path.clone(), source })?;
+        held.insert(id.to_owned(), mark);
+        Ok(())
     }
 
     fn read(path: &Path) -> Result<RunRecord, RecordError> {
@@ -121,22 +156,10 @@ impl FileRecords {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn alive(process: u32) -> bool {
-    Path::new("/proc").join(process.to_string()).exists()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn alive(process: u32) -> bool {
-    // Elsewhere only this process is known to be alive for sure.
-    process == std::process::id()
-}
-
 impl RecordStore for FileRecords {
     fn put(&self, record: &RunRecord) -> Result<(), RecordError> {
-        let active = self.active(&record.id);
-        if !record.state.is_final() && !active.exists() {
-            write(&active, b"")?;
+        if !record.state.is_final() {
+            self.hold(&record.id)?;
         }
         let bytes = serde_json::to_vec_pretty(record).map_err(|error| RecordError::Damaged {
             path: self.run(&record.id),
@@ -144,8 +167,9 @@ impl RecordStore for FileRecords {
         })?;
         write(&self.run(&record.id), &bytes)?;
         if record.state.is_final() {
-            // It may be gone already; a mark that stays is looked at again at the next start.
-            let _ = fs::remove_file(active);
+            // A mark that stays is looked at again at the next start.
+            let _ = fs::remove_file(self.active(&record.id));
+            self.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&record.id);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! From a finished picture to its file: infotext, name, hooks, bytes; and the grid.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use atelier_plugin_abi::{Field, Hook, Value, frame::Frame};
 use image::{Rgb, RgbImage};
@@ -73,9 +73,7 @@ impl ActiveRun<'_> {
         };
         let infotext = self.infotext(&caption);
         let save = self.hooks.seam.host_bool("samples_save") && !self.params.do_not_save_samples;
-        let picture = self.keep(Kind::Sample, image, infotext, &caption, save)?;
-        self.finished.push(picture);
-        Ok(())
+        self.keep(Kind::Sample, image, infotext, &caption, save, Some(self.finished.len()))
     }
 
     /// Makes the grid of a run with several pictures, as A1111 v1.10.1 does: saved and put in front
@@ -115,11 +113,7 @@ impl ActiveRun<'_> {
             iteration: 0,
         };
         let infotext = self.infotext(&caption);
-        let picture = self.keep(Kind::Grid, image, infotext, &caption, saved)?;
-        if wanted {
-            self.finished.insert(0, picture);
-        }
-        Ok(())
+        self.keep(Kind::Grid, image, infotext, &caption, saved, wanted.then_some(0))
     }
 
     /// The infotext of a picture in A1111's layout; behind A1111's own keys come the plugins', then
@@ -171,17 +165,20 @@ impl ActiveRun<'_> {
         if !plugins.is_empty() {
             extra.push(("Plugins".to_owned(), ParamValue::Text(plugins.join(", "))));
         }
-        let mut failed: Vec<String> =
+        let failed: BTreeSet<String> =
             self.hooks.failures.iter().map(|f| format!("{} at {}", f.plugin, f.hook)).collect();
-        failed.dedup();
         if !failed.is_empty() {
-            extra.push(("Plugin failures".to_owned(), ParamValue::Text(failed.join(", "))));
+            extra.push((
+                "Plugin failures".to_owned(),
+                ParamValue::Text(Vec::from_iter(failed).join(", ")),
+            ));
         }
         Infotext::new(caption.prompt, caption.negative_prompt, params.with_extra(extra))
             .render(caption.number as usize)
     }
 
-    /// Writes a picture with the events around it, and notes it in the record.
+    /// Writes a picture with the events around it, notes it in the record and puts it into the answer,
+    /// where it has a place there.
     fn keep(
         &mut self,
         kind: Kind,
@@ -189,11 +186,14 @@ impl ActiveRun<'_> {
         infotext: String,
         caption: &Caption<'_>,
         save: bool,
-    ) -> Result<Picture, Ended> {
+        place: Option<usize>,
+    ) -> Result<(), Ended> {
         let grid = kind == Kind::Grid;
         let mut picture = Picture { image, infotext, path: None, grid, seed: caption.seed };
-        if save {
-            self.write(kind, &mut picture, caption)?;
+        let outcome = if save { self.write(kind, &mut picture, caption) } else { Ok(()) };
+        // A picture whose file is there counts, whatever the hook behind it did to the run.
+        if outcome.is_err() && picture.path.is_none() {
+            return outcome;
         }
         self.record.outputs.push(RecordedOutput {
             path: picture.path.clone(),
@@ -204,7 +204,10 @@ impl ActiveRun<'_> {
             pixels: blake3::hash(&picture.image).to_hex().to_string(),
             infotext: picture.infotext.clone(),
         });
-        Ok(picture)
+        if let Some(place) = place {
+            self.finished.insert(place, picture);
+        }
+        outcome
     }
 
     fn write(

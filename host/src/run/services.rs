@@ -38,6 +38,23 @@ impl RunServices {
         Self { pipeline, clip_skip, folder, seed, saved: Mutex::default() }
     }
 
+    /// A plugin's tensor is looked at before the engine gets it.
+    fn fits(
+        what: &str,
+        shape: [usize; 4],
+        (channels, multiple): (u32, u32),
+    ) -> Result<(), PipelineError> {
+        let ([n, c, height, width], multiple) = (shape, multiple.max(1) as usize);
+        let side = |side: usize| side > 0 && side.is_multiple_of(multiple);
+        if n > 0 && c == channels as usize && side(height) && side(width) {
+            return Ok(());
+        }
+        Err(PipelineError::Engine(format!(
+            "{what} are [n, {channels}, height, width] with sides that are multiples of {multiple}, \
+             not {shape:?}"
+        )))
+    }
+
     fn save(
         &self,
         suffix: &str,
@@ -70,9 +87,11 @@ impl Services for RunServices {
                 ServiceReply::Tensor { shape: [rows, tokens, width, 1], rank: 3, data: cond.data }
             }
             ServiceRequest::Decode { shape, data } => {
+                Self::fits("latents", shape, (self.pipeline.model().latent_channels, 1))?;
                 tensor(self.pipeline.decode(&Tensor { shape, data: data.to_vec() })?)
             }
             ServiceRequest::Encode { shape, data } => {
+                Self::fits("pixels", shape, (3, self.pipeline.model().vae_factor))?;
                 tensor(self.pipeline.encode(&Tensor { shape, data: data.to_vec() })?)
             }
             ServiceRequest::SavePicture { suffix, width, height, data } => {

@@ -40,6 +40,9 @@ impl Arguments {
         if self.id.is_empty() || self.id.len() > 64 {
             return Some("a plugin's id has 1 to 64 characters");
         }
+        if self.id == "host" {
+            return Some("the host itself goes by the id `host`: take another");
+        }
         if !self.id.chars().all(plain) {
             return Some("a plugin's id has lower-case letters, digits, `-` and `_` only");
         }

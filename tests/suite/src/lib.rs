@@ -7,8 +7,12 @@
     reason = "a test that cannot go on panics"
 )]
 
+pub mod child;
 pub mod gate;
 pub mod options;
+pub mod outcome;
+pub mod packages;
+pub mod variant;
 
 use std::{
     collections::BTreeMap,
@@ -51,9 +55,18 @@ pub fn root() -> PathBuf {
 /// # Panics
 /// If they do not build, or there is no such plugin.
 pub fn plugin(name: &str) -> PathBuf {
-    static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| build::cdylibs(&root(), &PACKAGES, &[]));
+    let built = plugins();
     built.get(name).cloned().unwrap_or_else(|| panic!("no plugin {name} among {built:?}"))
+}
+
+/// All of them by name. A child of a test knows them from its parent.
+fn plugins() -> &'static BTreeMap<String, PathBuf> {
+    static BUILT: OnceLock<BTreeMap<String, PathBuf>> = OnceLock::new();
+    let known = || std::env::var(child::PLUGINS).ok();
+    BUILT.get_or_init(|| match known().and_then(|text| serde_json::from_str(&text).ok()) {
+        Some(built) => built,
+        None => build::cdylibs(&root(), &PACKAGES, &[]),
+    })
 }
 
 /// A host on the fake engine with these plugins.

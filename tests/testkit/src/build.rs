@@ -12,9 +12,22 @@ use std::{
 /// # Panics
 /// If cargo cannot be run or a package does not build: its messages are in the panic.
 pub fn cdylibs(root: &Path, packages: &[&str], more: &[&str]) -> BTreeMap<String, PathBuf> {
+    cdylibs_by("build", root, packages, more)
+}
+
+/// The same by another of cargo's commands: `rustc`, which hands flags behind `--` to the compiler.
+///
+/// # Panics
+/// As [`cdylibs`].
+pub fn cdylibs_by(
+    name: &str,
+    root: &Path,
+    packages: &[&str],
+    more: &[&str],
+) -> BTreeMap<String, PathBuf> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(cargo);
-    command.current_dir(root).args(["build", "--message-format=json-render-diagnostics"]);
+    command.current_dir(root).args([name, "--message-format=json-render-diagnostics"]);
     for package in packages {
         command.args(["--package", package]);
     }
@@ -44,9 +57,9 @@ pub fn cdylibs(root: &Path, packages: &[&str], more: &[&str]) -> BTreeMap<String
         let library = files
             .filter_map(|file| file.as_str())
             .find(|file| file.ends_with(std::env::consts::DLL_SUFFIX));
-        let name = message["target"]["name"].as_str().unwrap_or_default().replace('_', "-");
+        let target = message["target"]["name"].as_str().unwrap_or_default().replace('_', "-");
         if let Some(library) = library {
-            found.insert(name, PathBuf::from(library));
+            found.insert(target, PathBuf::from(library));
         }
     }
     found

@@ -389,9 +389,19 @@ fn admit(
     value: &serde_json::Value,
     writer: &Writer,
 ) -> Result<(OptionId, Value), SetError> {
+    if counts_at_start(key) {
+        return Err(SetError::AtStart { key: key.to_owned() });
+    }
     let value = Value::from_json(value.clone())
         .map_err(|source| SetError::NotExact { key: key.to_owned(), source })?;
     rules.admit(options.schema(), key, &value, writer)
+}
+
+/// Which plugins there are and in which order is settled when the host starts. A run that overrode
+/// these would have a snapshot that does not describe it.
+fn counts_at_start(key: &str) -> bool {
+    matches!(key, "disabled_extensions" | "disable_all_extensions")
+        || key.starts_with("prioritized_callbacks_")
 }
 
 fn unknown_key(options: &OptionSet, key: &str) -> Result<Value, SeamError> {

@@ -1,9 +1,6 @@
 //! What a plugin sees of a call.
 
-use std::{
-    marker::PhantomData,
-    sync::{OnceLock, atomic::AtomicPtr},
-};
+use std::{marker::PhantomData, sync::OnceLock};
 
 use crate::{
     codes::{Buffer, Element, Field, Level, ListOp, OptionSource, OptionTarget, Service, Status},
@@ -472,10 +469,3 @@ pub fn host_log(level: Level, target: &str, message: &str) {
         }
     }
 }
-
-// `Host` is Send and Sync by its own promise; this keeps the promise next to its use.
-const _: fn() = || {
-    fn shared<T: Send + Sync>() {}
-    shared::<Host>();
-    shared::<AtomicPtr<()>>();
-};

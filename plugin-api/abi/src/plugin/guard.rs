@@ -1,8 +1,8 @@
 //! Panics become data here, inside the image that panicked.
 
 use std::{
-    cell::RefCell,
-    panic::{AssertUnwindSafe, catch_unwind, set_hook},
+    cell::{Cell, RefCell},
+    panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook},
     sync::Once,
 };
 
@@ -28,14 +28,20 @@ impl Failure {
 
 thread_local! {
     static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Notes the place of panics and keeps them off the terminal: the host reports them. The hook of an
-/// image is its own; the host's is untouched.
+/// Notes the place of panics in hooks and keeps them off the terminal: the host reports them. Panics
+/// elsewhere, in threads of the plugin's own, are told as ever. The hook of an image is its own; the
+/// host's is untouched.
 pub(super) fn install_panic_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        set_hook(Box::new(|info| {
+        let told = take_hook();
+        set_hook(Box::new(move |info| {
+            if !GUARDED.try_with(Cell::get).unwrap_or(false) {
+                return told(info);
+            }
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let _ = PLACE.try_with(|cell| {
                 if let Ok(mut cell) = cell.try_borrow_mut() {
@@ -48,7 +54,10 @@ pub(super) fn install_panic_hook() {
 
 /// Runs `work`; a panic in it becomes a [`Failure`].
 pub(super) fn guard<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+    let outer = GUARDED.replace(true);
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    GUARDED.set(outer);
+    outcome.unwrap_or_else(|payload| {
         let message = if let Some(text) = payload.downcast_ref::<&str>() {
             (*text).to_owned()
         } else if let Some(text) = payload.downcast_ref::<String>() {
