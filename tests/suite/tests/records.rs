@@ -299,7 +299,8 @@ fn a_run_whose_process_is_gone_becomes_interrupted() {
     child.wait().expect("it ends");
     let records = FileRecords::open(host.folder());
     let unfinished = |process: u32, state: RunState, number: u32| {
-        let id = format!("{}{number:02}", &done.id[..done.id.len() - 2]);
+        // No hexadecimal digit: never the id of a real run.
+        let id = format!("{}x{number}", &done.id[..done.id.len() - 2]);
         let record = RunRecord { id, process, state, finished: None, ..done.clone() };
         records.put(&record).expect("kept");
         record
