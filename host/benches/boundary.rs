@@ -15,12 +15,8 @@ use std::{path::PathBuf, process::Command, sync::Arc, time::Instant};
 use atelier_host::{
     Atelier, Config,
     options::{OptionSpec, Owner, Snapshot, Value},
-    plugins::{Loader, library, registry::log},
-    run::{
-        abi_value,
-        seam::{Reader, Seam, SeamMode},
-    },
-    state::LiveOptions,
+    plugins::{LiveOptions, Loader, library, registry::log, values::to_plugin},
+    run::seam::{Reader, Seam, SeamMode},
 };
 use atelier_plugin_abi::{
     Buffer, Field, Hook, Level, Value as AbiValue, ValueRef,
@@ -52,7 +48,7 @@ impl Options for Seam {
             OptionSource::Live => self.read_live(key, SeamMode::Record),
             _ => self.read_snapshot(key),
         };
-        value.map_or(AbiValue::Null, |value| abi_value(&value))
+        value.map_or(AbiValue::Null, |value| to_plugin(&value))
     }
 
     fn write(&mut self, key: &str, value: &Value) {
@@ -69,9 +65,9 @@ impl Options for Uncounted {
             let state = self.0.load();
             let id = state.options.schema().id(key);
             let layered = id.and_then(|id| self.1.layer().get(id)).map(|(value, _)| value);
-            return layered.or_else(|| state.options.by_key(key)).map_or(AbiValue::Null, abi_value);
+            return layered.or_else(|| state.options.by_key(key)).map_or(AbiValue::Null, to_plugin);
         }
-        self.1.by_key(key).map_or(AbiValue::Null, abi_value)
+        self.1.by_key(key).map_or(AbiValue::Null, to_plugin)
     }
 
     fn write(&mut self, _: &str, _: &Value) {}

@@ -13,9 +13,8 @@ use crate::{
         ConfigError, ConfigFile, ConfigReport, OptionSet, OptionSpec, Owner, Schema, SchemaError,
         SetError, Store, Writer, a1111,
     },
-    plugins::{Entry, Loader, PluginSet, discover},
+    plugins::{Entry, LiveOptions, Loader, PluginSet, discover},
     run::{FileRecords, Runner, RunnerBuilder, pipeline::ModelProvider},
-    state::LiveOptions,
 };
 
 /// How a host is opened.
@@ -97,11 +96,7 @@ impl Atelier {
                 found.push(place.clone());
             }
         }
-        let loader = Loader {
-            cache: data.join("cache").join("plugins"),
-            plugin_data: data.join("plugins"),
-            loopback: config.loopback,
-        };
+        let loader = loader(&data, config.loopback);
         let plugins = loader.load_all(&found, &store);
         Ok(Self { data, store, config: loaded.file, report: loaded.report, stale, plugins })
     }
@@ -136,6 +131,11 @@ impl Atelier {
         &self.plugins
     }
 
+    /// Looks at libraries without running them.
+    pub fn loader(&self) -> Loader {
+        loader(&self.data, false)
+    }
+
     /// The records of earlier runs.
     pub fn records(&self) -> Arc<FileRecords> {
         Arc::new(FileRecords::open(&self.data))
@@ -145,6 +145,11 @@ impl Atelier {
     pub fn runner(&self, provider: Arc<dyn ModelProvider>) -> RunnerBuilder {
         Runner::builder(self.store.clone(), provider, self.records(), &self.data)
     }
+}
+
+fn loader(data: &Path, loopback: bool) -> Loader {
+    let (cache, plugin_data) = (data.join("cache").join("plugins"), data.join("plugins"));
+    Loader { cache, plugin_data, loopback }
 }
 
 /// A1111's options, and an order of plugins for every hook.

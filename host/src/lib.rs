@@ -1,5 +1,7 @@
 //! Atelier's host: options with a snapshot per run, plugins, and the run itself.
 
+#![deny(unsafe_code)]
+
 mod atelier;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -9,6 +11,5 @@ pub mod options;
 pub mod output;
 pub mod plugins;
 pub mod run;
-pub mod state;
 
 pub use atelier::{Atelier, Config, OpenError};

@@ -1,6 +1,7 @@
 //! The `atelier` binary as people and scripts meet it, with the default checkpoint.
 
 #![cfg(feature = "cli")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     fs,
@@ -194,6 +195,22 @@ fn a_run_that_is_not_there_and_a_flag_that_is_none_are_usage_errors() {
     assert_eq!(code, Some(2));
     assert!(error.contains("there is no run “cafe”"), "{error}");
     assert_eq!(complains(data.path(), &["runs", "list", "--colour"]).0, Some(2));
+}
+
+#[test]
+fn a_plugin_that_cannot_be_loaded_is_told_of_once_and_the_rest_goes_on() {
+    let data = tempfile::tempdir().unwrap();
+    let file = data.path().join("ghost.so");
+    let output = atelier(data.path(), &["--plugins", file.to_str().unwrap(), "plugins", "list"]);
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("failed") && text.contains("ghost.so"), "{text}");
+    assert!(output.stderr.is_empty(), "{:?}", output.stderr);
+    let flags = ["--plugins", file.to_str().unwrap(), "options", "get", "jpeg_quality"];
+    let output = atelier(data.path(), &flags);
+    assert_eq!(output.stdout, b"80\n");
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains("plugin not loaded") && error.contains("ghost.so"), "{error}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The engine behind the run's interface, with the default checkpoint.
 
 #![cfg(feature = "engine")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
 
@@ -179,10 +180,10 @@ fn names_are_a1111s_in_any_case_and_automatic_is_resolved() {
 
 #[test]
 fn every_point_of_every_step_is_shown_in_order() {
+    use Point::{AfterCfg, AfterStep, Combine, Denoised, Denoiser};
     let mut watcher = Watcher::default();
     let latents = sample(&mut watcher).unwrap();
     assert_eq!(latents.shape, [2, 4, 8, 8]);
-    use Point::{AfterCfg, AfterStep, Combine, Denoised, Denoiser};
     let points = [Denoiser, Denoised, Combine, AfterCfg, AfterStep];
     let expected: Vec<_> = (0..2).flat_map(|step| points.map(|point| (point, step))).collect();
     assert_eq!(watcher.seen, expected);

@@ -81,3 +81,7 @@ pub mod expanded {
         hooks::{Plugin, Run},
     };
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,5 +1,7 @@
 //! Commands for people who work on Atelier: `cargo xtask demo [PROMPT]`, `cargo xtask plugins`.
 
+#![forbid(unsafe_code)]
+
 mod build;
 mod demo;
 

@@ -7,7 +7,7 @@ use super::{
     error::Failure,
     ui::{Ui, short_path},
 };
-use crate::{Atelier, Config, plugins::Loader};
+use crate::{Atelier, Config};
 
 /// Opens the host with its plugins, and tells what was wrong with its options.
 pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
@@ -38,11 +38,6 @@ fn open_with(ui: &Ui, config: &Config) -> Result<Atelier, Failure> {
         ui.warn(&format!("in config.json, not used: {stale}"));
     }
     Ok(atelier)
-}
-
-/// Looks at libraries without running them.
-pub(super) fn loader(atelier: &Atelier) -> Loader {
-    Loader { cache: atelier.data().join("cache").join("plugins"), loopback: false }
 }
 
 fn data(global: &Global) -> Result<PathBuf, Failure> {

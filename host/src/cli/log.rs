@@ -13,11 +13,13 @@ use super::{Global, LogFormat, ui::Ui};
 /// The progress bar that log lines must not be drawn over.
 static BAR: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Sends log lines to standard error. `RUST_LOG` wins over the flags.
-pub(super) fn begin(global: &Global, ui: &Ui) {
+/// Sends log lines to standard error. `RUST_LOG` wins over the flags. A command that `tells_plugins`
+/// says itself which ones are not loaded.
+pub(super) fn begin(global: &Global, ui: &Ui, tells_plugins: bool) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
         // Failed hooks are told of when the run is over.
+        (false, 0) if tells_plugins => "warn,atelier_host::plugins=error",
         (false, 0) => "warn,atelier_host::run::hooks=error",
         (false, 1) => "info",
         (false, _) => "debug",

@@ -112,7 +112,7 @@ pub fn main() -> ExitCode {
         }
     };
     let ui = Ui::new(cli.global.color, cli.global.quiet);
-    log::begin(&cli.global, &ui);
+    log::begin(&cli.global, &ui, matches!(cli.command, Command::Plugins(_)));
     match run(&ui, &cli.global, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

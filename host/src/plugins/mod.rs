@@ -17,6 +17,7 @@ pub mod manifest;
 pub mod order;
 pub mod preflight;
 pub mod registry;
+pub mod values;
 
 pub use declaration::{ArgSpec, Declaration, GivenArgs};
 pub use error::LoadError;
@@ -24,4 +25,4 @@ pub use handle::{PluginHandle, RunHandle};
 pub use id::{BadId, PluginId};
 pub use manifest::Manifest;
 pub use order::Order;
-pub use registry::{Entry, Loader, Plugin, PluginSet, PluginState};
+pub use registry::{Entry, LiveOptions, Loader, Plugin, PluginSet, PluginState};

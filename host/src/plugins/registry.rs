@@ -19,10 +19,10 @@ use super::{
     Declaration, LoadError, Manifest, Order, PluginHandle, PluginId, cache, library,
     loopback::Loopback, preflight::preflight,
 };
-use crate::{
-    options::{OptionSet, Owner},
-    state::LiveOptions,
-};
+use crate::options::{OptionSet, Owner, Store};
+
+/// The live options of the process, swapped as one with the plugins that declared some of them.
+pub type LiveOptions = Store<Arc<PluginSet>>;
 
 /// A loaded plugin.
 #[derive(Debug)]
@@ -220,6 +220,7 @@ impl Loader {
         let (manifest, library) = match self.inspect(path) {
             Ok(found) => found,
             Err(error) => {
+                tracing::warn!(path = %path.display(), "plugin not loaded: {error}");
                 entry.state = PluginState::Failed(error);
                 return entry;
             }
@@ -376,7 +377,7 @@ impl HookHost for Outside<'_> {
             };
             Refusal::new(Status::UnknownKey, error.to_string())
         })?;
-        Ok(crate::run::abi_value(value))
+        Ok(super::values::to_plugin(value))
     }
 
     fn read_all_options(&mut self, _: OptionSource) -> Result<Value, Refusal> {

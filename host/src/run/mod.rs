@@ -31,4 +31,3 @@ pub use record::{RunRecord, RunState};
 pub use records::{FileRecords, RecordStore};
 pub use request::{InitImages, OnError, RunRequest};
 pub use runner::{Finished, Picture, Runner, RunnerBuilder};
-pub use scope::abi_value;

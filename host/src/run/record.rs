@@ -267,3 +267,22 @@ pub enum RecordError {
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(RunRecord).to_value()
 }
+
+#[cfg(test)]
+mod tests {
+    /// Other programs read records by this schema: a change of it is a change of the format.
+    #[test]
+    fn the_published_schema_is_the_one_that_records_follow() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/run-record.schema.json");
+        let now = serde_json::to_string_pretty(&super::json_schema()).unwrap() + "\n";
+        if std::env::var_os("ATELIER_WRITE_SCHEMA").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let published = std::fs::read_to_string(path).unwrap();
+        assert!(
+            published == now,
+            "docs/run-record.schema.json is not what records follow; if the change is meant, run \
+             the test once with ATELIER_WRITE_SCHEMA=1 and think of RECORD_VERSION"
+        );
+    }
+}

@@ -24,10 +24,7 @@ use super::{
     request::RunRequest,
     seam::{Seam, SeamMode},
 };
-use crate::{
-    plugins::{PluginId, declaration::fill_args},
-    state::LiveOptions,
-};
+use crate::plugins::{LiveOptions, PluginId, declaration::fill_args};
 
 /// A finished picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -294,6 +291,10 @@ impl<'r> ActiveRun<'r> {
             Err(Ended::Failed(error)) => (RunState::Failed, Some(error)),
         };
         self.record.state = RunState::Finalizing;
+        if let Err(failed) = self.runner.records.put(&self.record) {
+            // Where it stays that way, the record's last word fails the run.
+            tracing::warn!("{failed}");
+        }
         self.hooks.seam.host_enters("finalize");
         self.hooks.finish(state.word());
         if !self.request.override_settings_restore_afterwards

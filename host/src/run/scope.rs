@@ -16,9 +16,9 @@ use super::{
     stage::Stage,
 };
 use crate::{
-    options::{self, SetError},
+    options::SetError,
     output::infotext::{ParamValue, Params as InfotextParams},
-    plugins::{PluginId, registry},
+    plugins::{PluginId, registry, values},
 };
 
 /// Work that the run does for hooks.
@@ -55,34 +55,6 @@ pub(super) struct Scope<'a, 's> {
     pub(super) missed_snapshot: bool,
     /// The infotext before the hook's first change of it.
     pub(super) infotext_before: Option<InfotextParams>,
-}
-
-/// An option's value as it crosses the boundary.
-pub fn abi_value(value: &options::Value) -> Value {
-    match value {
-        options::Value::Null => Value::Null,
-        options::Value::Bool(v) => Value::Bool(*v),
-        options::Value::Int(v) => Value::Int(*v),
-        options::Value::Float(v) => Value::Float(*v),
-        options::Value::Text(v) => Value::Text(v.clone()),
-        options::Value::Json(v) => Value::Json(v.text().into()),
-    }
-}
-
-fn option_value(value: ValueRef<'_>) -> Result<options::Value, Refusal> {
-    Ok(match value {
-        ValueRef::Null => options::Value::Null,
-        ValueRef::Bool(v) => options::Value::Bool(v),
-        ValueRef::Int(v) => options::Value::Int(v),
-        ValueRef::Float(v) => options::Value::Float(v),
-        ValueRef::Text(v) => options::Value::Text(v.into()),
-        ValueRef::Json(v) => {
-            let json = serde_json::from_str(v)
-                .map_err(|error| Refusal::new(Status::BadValue, format!("no JSON: {error}")))?;
-            options::Value::from_json(json)
-                .map_err(|error| Refusal::new(Status::BadValue, error.to_string()))?
-        }
-    })
 }
 
 fn refusal(error: &SeamError) -> Refusal {
@@ -136,7 +108,7 @@ impl HookHost for Scope<'_, '_> {
             }
             _ => self.seam.read_snapshot(key).map_err(|error| self.snapshot_refusal(&error)),
         };
-        value.map(|value| abi_value(&value))
+        value.map(|value| values::to_plugin(&value))
     }
 
     fn read_all_options(&mut self, source: OptionSource) -> Result<Value, Refusal> {
@@ -153,7 +125,7 @@ impl HookHost for Scope<'_, '_> {
         key: &str,
         value: ValueRef<'_>,
     ) -> Result<(), Refusal> {
-        let (value, plugin) = (option_value(value)?, self.plugin.as_str());
+        let (value, plugin) = (values::from_plugin(value)?, self.plugin.as_str());
         match target {
             OptionTarget::Live => self.seam.write_live(key, &value, plugin),
             OptionTarget::Run => self.seam.write_run(key, &value, plugin),

@@ -1,4 +1,5 @@
-//! The plugin's side: safe contexts over a [`Call`], the panic guard, and the exported functions.
+//! The plugin's side: safe contexts over a [`Call`](crate::frame::Call), the panic guard, and the
+//! exported functions.
 //!
 //! All of this is compiled into the plugin's own image. That is what makes the guard work: only the
 //! image that started an unwinding can catch it.

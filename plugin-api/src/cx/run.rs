@@ -25,6 +25,12 @@ impl RunStart<'_> {
     pub fn all_seeds(&self) -> Vec<i64> {
         super::list(self.cx, atelier_plugin_abi::Field::AllSeeds)
     }
+
+    /// Variation seeds of all pictures.
+    #[must_use]
+    pub fn all_subseeds(&self) -> Vec<i64> {
+        super::list(self.cx, atelier_plugin_abi::Field::AllSubseeds)
+    }
 }
 
 context! {

@@ -8,6 +8,8 @@
 )]
 
 pub mod child;
+pub mod gate;
+pub mod options;
 pub mod outcome;
 pub mod packages;
 pub mod variant;
@@ -15,12 +17,12 @@ pub mod variant;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{Arc, OnceLock},
 };
 
 use atelier_host::run::RunRequest;
-use atelier_testkit::{TestHost, Wiring, build};
-use serde_json::Value;
+use atelier_testkit::{FakeProvider, TestHost, Wiring, build};
+use serde_json::{Value, json};
 
 /// Every plugin that tests use.
 const PACKAGES: [&str; 16] = [
@@ -69,8 +71,14 @@ fn plugins() -> &'static BTreeMap<String, PathBuf> {
 
 /// A host on the fake engine with these plugins.
 pub fn host(plugins: &[&str], wiring: Wiring) -> TestHost {
+    host_with(plugins, wiring, &json!({}), true)
+}
+
+/// The same with this `config.json`, with or without recording.
+pub fn host_with(plugins: &[&str], wiring: Wiring, config: &Value, recording: bool) -> TestHost {
     let plugins: Vec<PathBuf> = plugins.iter().map(|name| plugin(name)).collect();
-    let host = TestHost::new(&plugins, wiring);
+    let provider = Arc::new(FakeProvider::default());
+    let host = TestHost::with(&plugins, wiring, config, recording, provider);
     for entry in host.atelier().plugins() {
         assert_eq!(entry.state.reason(), None, "{}", entry.path.display());
     }

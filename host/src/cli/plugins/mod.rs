@@ -63,7 +63,7 @@ fn libraries(global: &Global, atelier: &Atelier) -> Vec<PathBuf> {
 
 /// Those among them that say what they are.
 fn manifests(global: &Global, atelier: &Atelier) -> Vec<(PathBuf, Manifest)> {
-    let loader = host::loader(atelier);
+    let loader = atelier.loader();
     let looked = libraries(global, atelier).into_iter().filter_map(|path| {
         let (manifest, _) = loader.inspect(&path).ok()?;
         Some((path, manifest))

@@ -172,7 +172,7 @@ fn meaning(ui: &Ui, summary: &Summary) {
         (
             Verdict::Live,
             "○ live",
-            "live reads, always the snapshot's answer; migrating would change nothing",
+            "live reads, always the snapshot's answer; migrating changes nothing here",
         ),
     ];
     for (verdict, mark, text) in lines {
@@ -185,12 +185,12 @@ fn meaning(ui: &Ui, summary: &Summary) {
         let reads = counted(plugin.live as usize, "live read");
         let writers = match plugin.writers.as_slice() {
             [] => String::new(),
-            writers => format!(", written by {}", writers.join(", ")),
+            writers => format!(", set by {}", writers.join(", ")),
         };
         let so = if plugin.pinned {
             "pin answered from the snapshot"
         } else {
-            "migrating would change the run"
+            "migrating may change pixels"
         };
         let text = format!("{} of {reads} differed{writers}; {so}", plugin.diverged);
         say(Verdict::Diverged, "▲ diverged", plugin.id.clone(), &text);

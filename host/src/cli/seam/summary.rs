@@ -209,7 +209,7 @@ mod tests {
         .unwrap()
     }
 
-    fn row(reader: &str, hook: &str, counts: Json) -> Json {
+    fn row(reader: &str, hook: &str, counts: &Json) -> Json {
         let mut row = json!({
             "reader": reader, "hook": hook, "option": "o", "early": 0, "live": 0, "snapshot": 0,
             "writes": 0, "run_writes": 0, "diverged": 0,
@@ -218,7 +218,7 @@ mod tests {
         row
     }
 
-    fn diverged(live: i64, writer: Json) -> Json {
+    fn diverged(live: i64, writer: &Json) -> Json {
         let divergence = json!({"live": live, "snapshot": 0, "writer": writer});
         json!({"live": 2, "diverged": 1, "divergence": divergence})
     }
@@ -230,11 +230,11 @@ mod tests {
     #[test]
     fn a_plugin_is_as_far_as_its_worst_read() {
         let rows = json!([
-            row("drift", "process", diverged(1, json!({"by": "api"}))),
-            row("host", "save", json!({"live": 9})),
-            row("mark", "start", json!({"snapshot": 1})),
-            row("mark", "before_process", json!({"early": 1})),
-            row("styles", "process", json!({"live": 1, "snapshot": 1})),
+            row("drift", "process", &diverged(1, &json!({"by": "api"}))),
+            row("host", "save", &json!({"live": 9})),
+            row("mark", "start", &json!({"snapshot": 1})),
+            row("mark", "before_process", &json!({"early": 1})),
+            row("styles", "process", &json!({"live": 1, "snapshot": 1})),
         ]);
         let summary = Summary::of(&[run("r", &rows)], None, false);
         let verdicts: Vec<_> = summary.plugins.iter().map(|p| (p.id.as_str(), p.verdict)).collect();
@@ -254,12 +254,12 @@ mod tests {
     fn counts_add_up_over_hooks_and_runs_and_writers_are_named_once() {
         let own = |run: &str| json!({"by": "plugin", "id": "drift", "run": run});
         let new = json!([
-            row("drift", "process", diverged(3, own("new"))),
-            row("drift", "after_step", diverged(4, own("new"))),
+            row("drift", "process", &diverged(3, &own("new"))),
+            row("drift", "after_step", &diverged(4, &own("new"))),
         ]);
         let old = json!([
-            row("drift", "process", diverged(1, own("old"))),
-            row("drift", "process", diverged(2, own("elsewhere"))),
+            row("drift", "process", &diverged(1, &own("old"))),
+            row("drift", "process", &diverged(2, &own("elsewhere"))),
         ]);
         let summary = Summary::of(&[run("new", &new), run("old", &old)], None, false);
         let drift = plugin(&summary, "drift");

@@ -8,8 +8,10 @@
 //! Every read is counted in the [`Ledger`], and every live answer that differs from the snapshot is
 //! a *divergence*: the place where a migration would change something.
 
+mod host;
 mod ledger;
 mod mode;
+mod write;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,7 +21,7 @@ pub use mode::SeamMode;
 
 use crate::{
     options::{Layer, OptionId, OptionSet, Rules, SetError, Snapshot, Value, Writer},
-    state::LiveOptions,
+    plugins::LiveOptions,
 };
 
 /// How far the run is, as far as options go.
@@ -52,7 +54,8 @@ pub struct OutsideWrite {
     pub seen_by: String,
     /// The hook in which it was seen.
     pub hook: String,
-    /// How many hook calls of the run came before.
+    /// How many hook calls of the run came before, counted from its snapshot: the first `start` is
+    /// the first of them.
     pub after_calls: u64,
 }
 
@@ -81,6 +84,9 @@ pub struct Seam {
     /// what was written for this run only.
     lasting: Layer,
     own: BTreeMap<OptionId, (Value, Writer)>,
+    /// What the store held when this run last wrote or saw it: where it holds something else,
+    /// somebody outside has written.
+    known: BTreeMap<OptionId, Value>,
     phase: Phase,
     ledger: Ledger,
     /// The part of the run that the host's own reads count for.
@@ -127,6 +133,7 @@ impl Seam {
             lasting: layer.clone(),
             layer,
             own: BTreeMap::new(),
+            known: BTreeMap::new(),
             phase: Phase::Request,
             ledger: Ledger::default(),
             part: None,
@@ -140,12 +147,14 @@ impl Seam {
         let base = self.store.load().options.clone();
         // What plugins have written so far is in the base, or was overwritten before it.
         self.own.clear();
+        self.known.clear();
         self.phase = Phase::Prepared { base, snapshot: None };
     }
 
     /// Takes the snapshot: the layer over the base, as they are now.
     pub fn take_snapshot(&mut self) {
         let generation = self.layer.generation();
+        self.calls = 0;
         if let Phase::Prepared { base, snapshot } = &mut self.phase {
             *snapshot = Some(Taken {
                 snapshot: Snapshot::take(base, &self.layer),
@@ -228,7 +237,7 @@ impl Seam {
         // While neither the store nor the layer has changed since the snapshot, they cannot differ.
         let unchanged =
             options.version() == taken.version && self.layer.generation() == taken.generation;
-        if unchanged || live == taken.snapshot.get(id) {
+        if unchanged {
             let live = live.clone();
             self.ledger.live(id, None);
             return Ok(live);
@@ -238,6 +247,13 @@ impl Seam {
             Some((_, writer)) => (true, writer.clone()),
             None => (false, options.writer(id).clone()),
         };
+        if !from_layer && mode != SeamMode::Pin {
+            self.note_outside(id, key, &live, &writer);
+        }
+        if live == frozen {
+            self.ledger.live(id, None);
+            return Ok(live);
+        }
         let divergence =
             Divergence { live: live.clone(), snapshot: frozen.clone(), writer: writer.clone() };
         if mode == SeamMode::Warn {
@@ -247,19 +263,20 @@ impl Seam {
                 "the live option is {live}, the snapshot has {frozen}"
             );
         }
-        if !from_layer {
-            self.note_outside(key, &live, &writer);
-        }
         self.ledger.live(id, Some(divergence));
         Ok(if mode == SeamMode::Pin { frozen } else { live })
     }
 
-    fn note_outside(&mut self, key: &str, value: &Value, writer: &Writer) {
-        let own = matches!(writer, Writer::Plugin { run: Some(run), .. } if *run == self.run);
-        let known = |seen: &OutsideWrite| seen.key == key && seen.value == *value;
-        if own || self.outside.iter().rev().find(|seen| seen.key == key).is_some_and(known) {
+    /// Notes what a live reader found in the store, where this run has not put it there. A value that
+    /// came back is a write too: a replay has to repeat it.
+    fn note_outside(&mut self, id: OptionId, key: &str, value: &Value, writer: &Writer) {
+        let Some(base) = self.taken().map(|taken| taken.snapshot.base()) else { return };
+        // An option that was declared after the snapshot has nothing to be compared with.
+        let declared_since = id.index() >= base.schema().len();
+        if declared_since || self.known.get(&id).unwrap_or_else(|| base.get(id)) == value {
             return;
         }
+        self.known.insert(id, value.clone());
         let caller = self.ledger.caller();
         self.outside.push(OutsideWrite {
             key: key.to_owned(),
@@ -267,7 +284,8 @@ impl Seam {
             writer: writer.clone(),
             seen_by: caller.reader.to_string(),
             hook: caller.hook.clone(),
-            after_calls: self.calls,
+            // The call that saw it is counted already.
+            after_calls: self.calls.saturating_sub(1),
         });
     }
 
@@ -280,10 +298,23 @@ impl Seam {
             return to_json(&now);
         };
         let frozen = taken.snapshot.clone();
-        let differs = |(key, value): (&str, &Value)| {
-            (frozen.by_key(key) != Some(value)).then(|| key.to_owned())
-        };
-        let diverged: Vec<String> = now.iter().filter_map(differs).collect();
+        let mut diverged = Vec::new();
+        for (id, spec) in options.schema().iter() {
+            let (key, live) = (spec.key.as_str(), now.get(id));
+            if mode != SeamMode::Pin && !self.layer.contains(id) {
+                self.note_outside(id, key, live, options.writer(id));
+            }
+            if frozen.by_key(key) != Some(live) {
+                diverged.push(key.to_owned());
+            }
+        }
+        if mode == SeamMode::Warn && !diverged.is_empty() {
+            let reader = self.ledger.caller();
+            tracing::warn!(
+                plugin = %reader.reader, hook = %reader.hook, options = %diverged.join(", "),
+                "live options that were read with all others are not as in the snapshot"
+            );
+        }
         self.ledger.all(false, &diverged);
         to_json(if mode == SeamMode::Pin { &frozen } else { &now })
     }
@@ -323,138 +354,6 @@ impl Seam {
             Phase::Request => "it is taken after before_process",
             Phase::Prepared { .. } => "recording is switched off",
         })
-    }
-
-    /// A live write of a plugin: into the layer where the run overrides the option, otherwise at once
-    /// into the store, for everybody.
-    ///
-    /// # Errors
-    /// An unknown key or a value that does not cast.
-    pub fn write_live(&mut self, key: &str, value: &Value, plugin: &str) -> Result<(), SeamError> {
-        let writer = Writer::plugin(plugin, Some(&self.run));
-        let (id, cast) = {
-            let state = self.store.load();
-            self.store.rules().admit(state.options.schema(), key, value, &writer)?
-        };
-        self.ledger.write(id);
-        if self.layer.contains(id) {
-            if self.lasting.contains(id) {
-                self.lasting.insert(id, cast.clone(), writer.clone());
-            }
-            self.layer.insert(id, cast, writer);
-            return Ok(());
-        }
-        self.store.set(key, cast.clone(), writer.clone())?;
-        self.own.insert(id, (cast, writer));
-        Ok(())
-    }
-
-    /// A write for this run only.
-    ///
-    /// # Errors
-    /// An unknown key or a value that does not cast.
-    pub fn write_run(&mut self, key: &str, value: &Value, plugin: &str) -> Result<(), SeamError> {
-        let writer = Writer::plugin(plugin, Some(&self.run));
-        let state = self.store.load();
-        let (id, cast) = self.store.rules().admit(state.options.schema(), key, value, &writer)?;
-        self.layer.insert(id, cast, writer);
-        self.ledger.run_write(id);
-        Ok(())
-    }
-
-    /// An override that a plugin adds before overrides are applied.
-    ///
-    /// # Errors
-    /// An unknown key, a value that does not cast, or too late.
-    pub fn write_override(
-        &mut self,
-        key: &str,
-        value: &Value,
-        plugin: &str,
-    ) -> Result<(), SeamError> {
-        if !matches!(self.phase, Phase::Request) {
-            return Err(SeamError::NotNow(
-                "overrides can be added in before_process only; use run_options() from here on",
-            ));
-        }
-        self.write_run(key, value, plugin)?;
-        if let Some((id, (value, writer))) =
-            self.id(key).and_then(|id| Some((id, self.layer.get(id)?)))
-        {
-            self.lasting.insert(id, value.clone(), writer.clone());
-        }
-        Ok(())
-    }
-
-    fn id(&self, key: &str) -> Option<OptionId> {
-        self.store.load().options.schema().id(key)
-    }
-
-    /// A read of the host's own. Keys are the program's: one that is unknown reads as null.
-    pub fn host(&mut self, key: &str) -> Value {
-        let state = self.store.load();
-        let Some(id) = state.options.schema().id(key) else { return Value::Null };
-        // A hook that was called since must not be taken for the reader.
-        if let Some(part) = self.part {
-            self.ledger.enter(part);
-        }
-        let base = match &self.phase {
-            Phase::Request => &state.options,
-            Phase::Prepared { base, .. } => base,
-        };
-        let (value, writer) = self
-            .layer
-            .get(id)
-            .or_else(|| self.own.get(&id).map(|(value, writer)| (value, writer)))
-            .unwrap_or_else(|| (base.get(id), base.writer(id)));
-        let value = value.clone();
-        match self.taken().map(|taken| taken.snapshot.get(id)) {
-            None => self.ledger.early(id),
-            Some(frozen) if *frozen == value => self.ledger.live(id, None),
-            Some(frozen) => {
-                let (snapshot, writer) = (frozen.clone(), writer.clone());
-                let divergence = Divergence { live: value.clone(), snapshot, writer };
-                self.ledger.live(id, Some(divergence));
-            }
-        }
-        value
-    }
-
-    /// A host's switch.
-    pub fn host_bool(&mut self, key: &str) -> bool {
-        matches!(self.host(key), Value::Bool(true))
-    }
-
-    /// A host's number.
-    pub fn host_float(&mut self, key: &str) -> f64 {
-        match self.host(key) {
-            Value::Float(value) => value,
-            Value::Int(value) => value as f64,
-            _ => 0.0,
-        }
-    }
-
-    /// A host's whole number.
-    pub fn host_int(&mut self, key: &str) -> i64 {
-        match self.host(key) {
-            Value::Int(value) => value,
-            _ => 0,
-        }
-    }
-
-    /// A host's text.
-    pub fn host_text(&mut self, key: &str) -> Arc<str> {
-        match self.host(key) {
-            Value::Text(value) => value,
-            _ => "".into(),
-        }
-    }
-
-    /// The host's own reads from here on count for this part of the run.
-    pub fn host_enters(&mut self, part: &str) {
-        let caller = self.caller(Reader::Host, part);
-        self.part = Some(caller);
-        self.ledger.enter(caller);
     }
 
     /// Leaves the layer behind in the store (`override_settings_restore_afterwards: false`).

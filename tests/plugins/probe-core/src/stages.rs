@@ -304,7 +304,9 @@ impl<'a> std::ops::Deref for Starting<'a> {
 stage! { Starting: prepared args params {
     fn lists(&self, map: &mut Facts) {
         map.insert("prompts".to_owned(), self.all_prompts().into());
+        map.insert("negative_prompts".to_owned(), self.all_negative_prompts().into());
         map.insert("seeds".to_owned(), self.all_seeds().into());
+        map.insert("subseeds".to_owned(), self.all_subseeds().into());
     }
 } }
 

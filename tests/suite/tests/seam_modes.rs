@@ -1,0 +1,197 @@
+//! How live reads are answered: `record`, `warn` and `pin`, for all plugins or for one.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex},
+};
+
+use atelier_host::{
+    options::Writer,
+    plugins::PluginId,
+    run::{RunRequest, seam::SeamMode},
+};
+use atelier_suite::{
+    Log,
+    gate::{Gate, draw_through},
+    host,
+    options::{pixels, row, set},
+};
+use atelier_testkit::both_ways;
+use serde_json::json;
+use tracing_subscriber::fmt::MakeWriter;
+
+#[test]
+fn pin_makes_a_drifting_reader_repeatable() {
+    both_ways(|wiring| {
+        let host = host(&["option-drift"], wiring);
+        let drawn = |seam| host.draw(RunRequest { seam, ..host.request() });
+        let live = [drawn(SeamMode::Record), drawn(SeamMode::Record)];
+        assert_ne!(pixels(&live[0]), pixels(&live[1]));
+        let warned = drawn(SeamMode::Warn);
+        assert_ne!(pixels(&warned), pixels(&live[1]), "warn answers as record does");
+        let pinned = [drawn(SeamMode::Pin), drawn(SeamMode::Pin)];
+        assert_eq!(pixels(&pinned[0]), pixels(&pinned[1]));
+        for finished in &pinned {
+            let rows = &finished.record.ledger;
+            let diverged: u64 = rows
+                .iter()
+                .filter(|row| row.reader == "option-drift")
+                .map(|row| row.diverged)
+                .sum();
+            assert!(diverged > 0, "what it would have seen is still told");
+        }
+    });
+}
+
+#[test]
+fn pin_answers_from_the_snapshot_even_after_an_own_write() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let gate = Gate::new(&host, "gate");
+        let log = Log::new(&host, "log");
+        let mut request = RunRequest { seam: SeamMode::Pin, ..host.request() };
+        let script = json!({
+            "before_process": [
+                { "set_live": ["probe_a_flag", true] },
+                { "live": "probe_a_flag" },
+                { "override": ["probe_a_number", 2.0] },
+            ],
+            "process": [
+                { "set_live": ["probe_a_text", "own"] },
+                { "live": "probe_a_text" },
+                { "set_live": ["probe_a_number", 3.0] },
+                { "live": "probe_a_number" },
+                { "set_run": ["probe_a_list", ["own"]] },
+                { "live": "probe_a_list" },
+                { "live_all": true },
+                gate.action(),
+                { "live": "jpeg_quality" },
+            ],
+        });
+        log.script(&mut request, "probe-a", &script);
+        let finished = draw_through(&host, request, &gate, || {
+            set(&host, "jpeg_quality", json!(5), Writer::Api);
+        });
+        assert_eq!(log.results("probe-a", "before_process")[1], true, "nothing to pin to yet");
+        let seen = log.results("probe-a", "process");
+        assert_eq!([&seen[1], &seen[3]], [&json!("default"), &json!(2.0)]);
+        assert_eq!([&seen[5], &seen[8]], [&json!(["one", "two"]), &json!(80)]);
+        let own = json!({
+            "probe_a_text": "default",
+            "probe_a_number": 2.0,
+            "probe_a_flag": true,
+            "probe_a_list": ["one", "two"],
+        });
+        assert_eq!(seen[6]["own"], own);
+        assert_eq!(host.option("probe_a_text"), "own", "the write itself is done");
+        for (key, live) in [
+            ("probe_a_text", json!("own")),
+            ("probe_a_number", json!(3.0)),
+            ("probe_a_list", json!(["own"])),
+            ("jpeg_quality", json!(5)),
+        ] {
+            let row = row(&finished.record, "probe-a", "process", key).expect(key);
+            assert_eq!((row.live, row.diverged), (1, 1), "{key}");
+            assert_eq!(row.divergence.as_ref().expect(key).live.to_json(), live);
+        }
+        let whole = row(&finished.record, "probe-a", "process", "*").expect("a row");
+        assert_eq!((whole.live, whole.diverged), (1, 1));
+    });
+}
+
+#[test]
+fn one_plugin_may_be_pinned_while_another_is_not() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a", "probe-b"], wiring);
+        let log = Log::new(&host, "log");
+        for (all, one) in [(SeamMode::Record, SeamMode::Pin), (SeamMode::Pin, SeamMode::Record)] {
+            set(&host, "n_rows", json!(2), Writer::Api);
+            let mut request = RunRequest {
+                seam: all,
+                seam_of: BTreeMap::from([(PluginId::new("probe-a").unwrap(), one)]),
+                ..host.request()
+            };
+            let look = json!([{ "live": "n_rows" }]);
+            let write = json!({ "start": [{ "set_live": ["n_rows", 7] }], "process": look });
+            let logs = ["a", "b"].map(|name| Log::new(&host, &format!("{name}-{all}")));
+            logs[0].script(&mut request, "probe-a", &write);
+            logs[1].script(&mut request, "probe-b", &json!({ "process": look }));
+            let record = host.draw(request).record;
+            let (a, b) = if one == SeamMode::Pin { (2, 7) } else { (7, 2) };
+            assert_eq!(logs[0].results("probe-a", "process"), [json!(a)]);
+            assert_eq!(logs[1].results("probe-b", "process"), [json!(b)]);
+            let modes: Vec<_> = record.plugins.iter().map(|p| (p.id.as_str(), p.seam)).collect();
+            assert_eq!(modes, [("probe-a", one), ("probe-b", all)]);
+        }
+        assert_eq!(log.lines().len(), 0);
+    });
+}
+
+/// What is logged, as text.
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Captured {
+    type Writer = Self;
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// The warnings while `act` runs.
+fn warnings(act: impl FnOnce()) -> Vec<String> {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(captured.clone())
+        .with_ansi(false)
+        .finish();
+    tracing::subscriber::with_default(subscriber, act);
+    let text = captured.0.lock().unwrap().clone();
+    String::from_utf8(text).expect("text").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn warn_logs_what_differs_and_record_does_not() {
+    both_ways(|wiring| {
+        for (seam, expected) in [(SeamMode::Record, 0), (SeamMode::Pin, 0), (SeamMode::Warn, 3)] {
+            let host = host(&["probe-a"], wiring);
+            let log = Log::new(&host, "log");
+            let mut request = RunRequest { seam, steps: 1, ..host.request() };
+            let script = json!({
+                "before_process": [{ "live": "n_rows" }],
+                "start": [{ "live": "n_rows" }, { "live_all": true }],
+                "process": [{ "set_live": ["n_rows", 4] }, { "live": "n_rows" }, { "live": "tiling" }],
+                "after_step": [{ "live": "n_rows" }, { "live_all": true }],
+            });
+            log.script(&mut request, "probe-a", &script);
+            let lines = warnings(|| drop(host.draw(request)));
+            assert_eq!(lines.len(), expected, "{seam}: {lines:#?}");
+            for (line, part) in
+                lines.iter().zip(["hook=process ", "hook=after_step ", "hook=after_step "])
+            {
+                assert!(line.contains("WARN") && line.contains(part), "{line}");
+                assert!(line.contains("plugin=probe-a") && line.contains("n_rows"), "{line}");
+            }
+            if let Some(line) = lines.first() {
+                for part in ["option=\"n_rows\"", "is 4", "has -1", "writer=plugin probe-a in run"]
+                {
+                    assert!(line.contains(part), "{part}: {line}");
+                }
+            }
+        }
+    });
+}
