@@ -53,7 +53,10 @@ pub enum LoadError {
     #[error("a library, but no Atelier plugin: it has no manifest; build it with #[plugin]")]
     NoManifest,
     /// A manifest that cannot be read.
-    #[error("its manifest cannot be read ({}); build it with a released atelier-plugin-api", one_line(reason))]
+    #[error(
+        "its manifest cannot be read ({}); build it with a released atelier-plugin-api",
+        one_line(reason)
+    )]
     BadManifest {
         /// What is wrong.
         reason: String,
@@ -72,7 +75,10 @@ pub enum LoadError {
     )]
     PanicAbort,
     /// The system's loader refuses.
-    #[error("the system cannot load it ({}); build it on this system, with every library it needs", one_line(reason))]
+    #[error(
+        "the system cannot load it ({}); build it on this system, with every library it needs",
+        one_line(reason)
+    )]
     Open {
         /// The loader's words.
         reason: String,
@@ -109,7 +115,10 @@ pub enum LoadError {
         difference: String,
     },
     /// Declared options or arguments that cannot be read.
-    #[error("what it declares cannot be read ({}); build it with a released atelier-plugin-api", one_line(reason))]
+    #[error(
+        "what it declares cannot be read ({}); build it with a released atelier-plugin-api",
+        one_line(reason)
+    )]
     Declaration {
         /// What is wrong.
         reason: String,

@@ -188,8 +188,7 @@ impl ActiveRun<'_> {
     ) -> Result<(), Ended> {
         let grid = kind == Kind::Grid;
         let mut picture = Picture { image, infotext, path: None, grid, seed: caption.seed };
-        let outcome =
-            if save { self.write(kind, &mut picture, caption) } else { Ok(()) };
+        let outcome = if save { self.write(kind, &mut picture, caption) } else { Ok(()) };
         // A picture whose file is there counts, whatever the hook behind it did to the run.
         if outcome.is_err() && picture.path.is_none() {
             return outcome;

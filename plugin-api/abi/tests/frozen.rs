@@ -11,8 +11,8 @@ use atelier_plugin_abi::{
     frame::{Call, Frame, Opaque, RawBuffer, RawValue, Str},
     manifest,
     tables::{
-        ContextTable, ContextTableRef, Host, HostTable, HostTableRef, PluginModule, PluginModuleRef,
-        Sink,
+        ContextTable, ContextTableRef, Host, HostTable, HostTableRef, PluginModule,
+        PluginModuleRef, Sink,
     },
 };
 
@@ -41,11 +41,9 @@ fn structs_keep_their_sizes_and_offsets() {
     assert_eq!(offsets!(Host: context table), [0, 8]);
     assert_eq!((size_of::<Sink>(), align_of::<Sink>()), (16, 8));
     assert_eq!(offsets!(Sink: context write), [0, 8]);
-    for size in [
-        size_of::<ContextTableRef>(),
-        size_of::<HostTableRef>(),
-        size_of::<PluginModuleRef>(),
-    ] {
+    for size in
+        [size_of::<ContextTableRef>(), size_of::<HostTableRef>(), size_of::<PluginModuleRef>()]
+    {
         assert_eq!(size, 8);
     }
 }

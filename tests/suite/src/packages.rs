@@ -55,12 +55,11 @@ pub fn patch_table() -> String {
     }
     let output = command.output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut table = "[patch.crates-io]\n".to_owned();
-    for (package, folder) in PACKAGES {
+    let entries = PACKAGES.map(|(package, folder)| {
         let unpacked = unpack(package, &version(folder));
-        table.push_str(&format!("{package} = {{ path = \"{}\" }}\n", unpacked.display()));
-    }
-    table
+        format!("{package} = {{ path = \"{}\" }}\n", unpacked.display())
+    });
+    format!("[patch.crates-io]\n{}", entries.concat())
 }
 
 fn version(folder: &str) -> String {
@@ -73,7 +72,8 @@ fn version(folder: &str) -> String {
 fn unpack(package: &str, version: &str) -> PathBuf {
     let archive = variant::target().join(format!("package/{package}-{version}.crate"));
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let status = Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder.path()).status();
+    let status =
+        Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(folder.path()).status();
     assert!(status.expect("tar").success(), "{} cannot be unpacked", archive.display());
     // Written only where it differs: cargo looks at the times of files.
     let to = variant::workbench("packages").join(package);

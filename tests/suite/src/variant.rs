@@ -147,7 +147,8 @@ pub fn with_flags(name: &str, edits: &[Edit<'_>], flags: &[&str]) -> PathBuf {
         export = export.replace(edit.from, edit.to);
     }
     write(&package.join("src/export.rs"), &export);
-    let manifest = format!("[workspace]\nresolver = \"3\"\nmembers = [\"abi\"]\n\n{}", shared_tables());
+    let manifest =
+        format!("[workspace]\nresolver = \"3\"\nmembers = [\"abi\"]\n\n{}", shared_tables());
     write(&workspace.join("Cargo.toml"), &manifest);
     lock(&workspace);
     let target = target();

@@ -1,5 +1,7 @@
 //! What authors do: a crate of their own, far from this workspace, and mistakes.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -97,8 +99,7 @@ fn runs(library: &Path, id: &str) {
         request.override_settings.insert("darken_keep".to_owned(), 0.25.into());
         for run in 0..2 {
             let finished = host.draw(request.clone());
-            let dark: Vec<u8> =
-                light.iter().map(|byte| (f64::from(*byte) * 0.25) as u8).collect();
+            let dark: Vec<u8> = light.iter().map(|byte| (f64::from(*byte) * 0.25) as u8).collect();
             assert_eq!(finished.pictures[0].image.as_raw(), &dark, "{wiring:?}");
             let infotext = &finished.pictures[0].infotext;
             assert!(infotext.contains(&format!("Darken run: {run}")), "{infotext}");
@@ -143,7 +144,11 @@ const MISTAKES: [(&str, &str, &str); 16] = [
         "#[plugin(id = \"My Plugin\")] impl Run for X { START }",
         "a plugin's id has lower-case letters, digits, `-` and `_` only",
     ),
-    ("empty_id", "#[plugin(id = \"\")] impl Run for X { START }", "a plugin's id has 1 to 64 characters"),
+    (
+        "empty_id",
+        "#[plugin(id = \"\")] impl Run for X { START }",
+        "a plugin's id has 1 to 64 characters",
+    ),
     ("no_id", "#[plugin(name = \"X\")] impl Run for X { START }", "Missing field `id`"),
     (
         "unknown_argument",

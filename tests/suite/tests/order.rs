@@ -97,8 +97,7 @@ fn members_of_a_cycle_are_left_out_and_told_why() {
             let expected = if id == "probe-a" { "active" } else { "cycle" };
             assert_eq!(entry.state.word(), expected, "{id}");
             let Some(reason) = entry.state.reason() else { continue };
-            let round =
-                ["cycle-a → cycle-b → cycle-a", "cycle-b → cycle-a → cycle-b"];
+            let round = ["cycle-a → cycle-b → cycle-a", "cycle-b → cycle-a → cycle-b"];
             assert!(round.iter().any(|path| reason.contains(path)), "{reason}");
             assert!(reason.contains("disable one of them"), "{reason}");
         }

@@ -44,7 +44,8 @@ fn a_renamed_field_is_named() {
 
 #[test]
 fn fields_in_another_order_are_named() {
-    let from = "    pub element: u32,\n    /// How many entries of `shape` count.\n    pub rank: u32,";
+    let from =
+        "    pub element: u32,\n    /// How many entries of `shape` count.\n    pub rank: u32,";
     let to = "    pub rank: u32,\n    /// [`Element`] code.\n    pub element: u32,";
     let edits = [edit("src/frame.rs", from, to)];
     refused(&plugin("abi-field-order", &edits), &["element", "rank", ADVICE]);
@@ -53,30 +54,64 @@ fn fields_in_another_order_are_named() {
 #[test]
 fn a_field_more_in_a_plain_struct_is_refused() {
     let edits = [
-        edit("src/frame.rs", "    pub cfg_scale: f64,", "    pub cfg_scale: f64,\n    /// New.\n    pub novelty: u64,"),
+        edit(
+            "src/frame.rs",
+            "    pub cfg_scale: f64,",
+            "    pub cfg_scale: f64,\n    /// New.\n    pub novelty: u64,",
+        ),
         edit("src/frame.rs", "cfg_scale: 0.0,", "cfg_scale: 0.0,\n            novelty: 0,"),
     ];
-    refused(&plugin("abi-field-more", &edits), &["create.param_1.frame: incompatible type size Expected: 72 Found: 80", ADVICE]);
+    refused(
+        &plugin("abi-field-more", &edits),
+        &["create.param_1.frame: incompatible type size Expected: 72 Found: 80", ADVICE],
+    );
 }
 
 #[test]
 fn a_field_less_in_a_table_is_refused() {
     let edits = [
-        edit("src/tables.rs", "    /// 1 where the run was cancelled.\n    pub cancelled: unsafe extern \"C\" fn(*mut Opaque) -> u32,\n", ""),
+        edit(
+            "src/tables.rs",
+            "    /// 1 where the run was cancelled.\n    pub cancelled: unsafe extern \"C\" fn(*mut Opaque) -> u32,\n",
+            "",
+        ),
         edit("src/host.rs", "        cancelled,\n", ""),
-        edit("src/host.rs", "unsafe extern \"C\" fn cancelled", "/// Not there.\n///\n/// # Safety\n/// None.\npub unsafe extern \"C\" fn cancelled"),
-        edit("src/plugin/cx.rs", "unsafe { self.call.table.cancelled()(self.call.context) != 0 }", "false"),
+        edit(
+            "src/host.rs",
+            "unsafe extern \"C\" fn cancelled",
+            "/// Not there.\n///\n/// # Safety\n/// None.\npub unsafe extern \"C\" fn cancelled",
+        ),
+        edit(
+            "src/plugin/cx.rs",
+            "unsafe { self.call.table.cancelled()(self.call.context) != 0 }",
+            "false",
+        ),
     ];
-    refused(&plugin("abi-field-less", &edits), &["create.param_1.table: incompatible type size Expected: 104 Found: 96", ADVICE]);
+    refused(
+        &plugin("abi-field-less", &edits),
+        &["create.param_1.table: incompatible type size Expected: 104 Found: 96", ADVICE],
+    );
 }
 
 #[test]
 fn another_signature_is_named() {
     let edits = [
-        edit("src/tables.rs", "pub log: unsafe extern \"C\" fn(*mut Opaque, u32, Str, Str) -> u32", "pub log: unsafe extern \"C\" fn(*mut Opaque, u64, Str, Str) -> u32"),
-        edit("src/host.rs", "unsafe extern \"C\" fn log(cx: *mut Opaque, level: u32,", "unsafe extern \"C\" fn log(cx: *mut Opaque, level: u64,"),
+        edit(
+            "src/tables.rs",
+            "pub log: unsafe extern \"C\" fn(*mut Opaque, u32, Str, Str) -> u32",
+            "pub log: unsafe extern \"C\" fn(*mut Opaque, u64, Str, Str) -> u32",
+        ),
+        edit(
+            "src/host.rs",
+            "unsafe extern \"C\" fn log(cx: *mut Opaque, level: u32,",
+            "unsafe extern \"C\" fn log(cx: *mut Opaque, level: u64,",
+        ),
         edit("src/host.rs", "Level::from_code(level)", "Level::from_code(level as u32)"),
-        edit("src/plugin/cx.rs", "                level.code(),", "                level.code().into(),"),
+        edit(
+            "src/plugin/cx.rs",
+            "                level.code(),",
+            "                level.code().into(),",
+        ),
     ];
     refused(&plugin("abi-signature", &edits), &["log", "u32", "u64", ADVICE]);
 }

@@ -15,7 +15,11 @@ fn two_plugins_are_two_modules() {
         let log = Log::new(&host, "log");
         let mut request = host.request();
         for probe in ["probe-a", "probe-b"] {
-            log.script(&mut request, probe, &json!({ "process": [{ "infotext": [probe, "called"] }] }));
+            log.script(
+                &mut request,
+                probe,
+                &json!({ "process": [{ "infotext": [probe, "called"] }] }),
+            );
         }
         let finished = host.draw(request);
         for probe in ["probe-a", "probe-b"] {

@@ -101,10 +101,8 @@ fn made_of_c(code: &str) -> Option<(tempfile::TempDir, PathBuf)> {
     let (source, library) = (folder.path().join("plugin.c"), folder.path().join("plugin.so"));
     std::fs::write(&source, format!("{manifest}\n{code}\n")).expect("a source");
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    let built = Command::new(compiler)
-        .args(["-shared", "-fPIC", "-o"])
-        .args([&library, &source])
-        .status();
+    let built =
+        Command::new(compiler).args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
     match built {
         Ok(status) => {
             assert!(status.success(), "the C compiler fails");

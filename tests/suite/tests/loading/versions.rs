@@ -55,7 +55,11 @@ const MINOR: [Edit<'static>; 9] = [
 /// function in `post_sample`.
 fn newer_plugin() -> PathBuf {
     let own = [
-        edit("src/export.rs", "[\\\"process\\\"]", "[\\\"process\\\",\\\"post_sample\\\",\\\"novelty\\\"]"),
+        edit(
+            "src/export.rs",
+            "[\\\"process\\\"]",
+            "[\\\"process\\\",\\\"post_sample\\\",\\\"novelty\\\"]",
+        ),
         edit(
             "src/export.rs",
             r#"{"options":[],"args":[]}"#,
@@ -160,7 +164,7 @@ fn plugins_of_this_version_run_on_a_host_of_a_newer_minor_version() {
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
         assert!(!told.contains("refused"), "{told}");
-        assert_eq!(told.matches(words).count() > 0, true, "{told}");
+        assert!(told.contains(words), "{told}");
     }
     let liar = variant::plugin(
         "abi-field-type",
