@@ -49,7 +49,6 @@ fn changes(hook: &str) -> Vec<Value> {
             json!({ "set": ["sampler", "Euler a"] }),
             json!({ "override": ["samples_format", "webp"] }),
         ],
-        "start" => vec![],
         "process" => vec![
             json!({ "set_prompt": ["garbage"] }),
             json!({ "set_negative_prompt": ["garbage"] }),
@@ -108,7 +107,8 @@ fn changes(hook: &str) -> Vec<Value> {
         "postprocess" => {
             vec![json!({ "fill": 1.0 }), json!({ "set": ["infotexts", 0, "garbage"] })]
         }
-        "finish" => vec![],
+        // Nothing but the run's layer.
+        "start" | "finish" => vec![],
         _ => vec![json!({ "fill": 9.0 })],
     };
     let infotext = [
