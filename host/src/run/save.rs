@@ -173,10 +173,7 @@ impl ActiveRun<'_> {
             }
         }
         if !failed.is_empty() {
-            extra.push((
-                "Plugin failures".to_owned(),
-                ParamValue::Text(failed.join(", ")),
-            ));
+            extra.push(("Plugin failures".to_owned(), ParamValue::Text(failed.join(", "))));
         }
         Infotext::new(caption.prompt, caption.negative_prompt, params.with_extra(extra))
             .render(caption.number as usize)
