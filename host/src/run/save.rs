@@ -1,6 +1,6 @@
 //! From a finished picture to its file: infotext, name, hooks, bytes; and the grid.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::path::PathBuf;
 
 use atelier_plugin_abi::{Field, Hook, Value, frame::Frame};
 use image::{Rgb, RgbImage};
@@ -165,13 +165,15 @@ impl ActiveRun<'_> {
         if !plugins.is_empty() {
             extra.push(("Plugins".to_owned(), ParamValue::Text(plugins.join(", "))));
         }
-        let failed: BTreeSet<String> =
-            self.hooks.failures.iter().map(|f| format!("{} at {}", f.plugin, f.hook)).collect();
+        let mut failed: Vec<String> = Vec::new();
+        for failure in &self.hooks.failures {
+            let place = format!("{} at {}", failure.plugin, failure.hook);
+            if !failed.contains(&place) {
+                failed.push(place);
+            }
+        }
         if !failed.is_empty() {
-            extra.push((
-                "Plugin failures".to_owned(),
-                ParamValue::Text(Vec::from_iter(failed).join(", ")),
-            ));
+            extra.push(("Plugin failures".to_owned(), ParamValue::Text(failed.join(", "))));
         }
         Infotext::new(caption.prompt, caption.negative_prompt, params.with_extra(extra))
             .render(caption.number as usize)

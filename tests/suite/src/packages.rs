@@ -55,12 +55,11 @@ pub fn patch_table() -> String {
     }
     let output = command.output().expect("cargo");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let mut table = "[patch.crates-io]\n".to_owned();
-    for (package, folder) in PACKAGES {
+    let entries = PACKAGES.map(|(package, folder)| {
         let unpacked = unpack(package, &version(folder));
-        table.push_str(&format!("{package} = {{ path = \"{}\" }}\n", unpacked.display()));
-    }
-    table
+        format!("{package} = {{ path = \"{}\" }}\n", unpacked.display())
+    });
+    format!("[patch.crates-io]\n{}", entries.concat())
 }
 
 fn version(folder: &str) -> String {

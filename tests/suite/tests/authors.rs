@@ -1,5 +1,7 @@
 //! What authors do: a crate of their own, far from this workspace, and mistakes.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -2,7 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{fs, process::Command};
+use std::fs;
 
 use atelier_host::run::{
     CancelToken, FileRecords, InitImages, OnError, RecordStore, RunRecord, RunRequest, RunState,
@@ -294,19 +294,20 @@ fn it_moves_from_state_to_state_while_the_run_goes() {
 fn a_run_whose_process_is_gone_becomes_interrupted() {
     let host = host(&["probe-a"], Wiring::Direct);
     let done = host.draw(host.request()).record;
-    let mut child = Command::new("true").spawn().expect("a process");
-    let dead = child.id();
-    child.wait().expect("it ends");
-    let records = FileRecords::open(host.folder());
-    let unfinished = |process: u32, state: RunState, number: u32| {
-        let id = format!("{}{number:02}", &done.id[..done.id.len() - 2]);
-        let record = RunRecord { id, process, state, finished: None, ..done.clone() };
+    let unfinished = |records: &FileRecords, state: RunState, number: u32| {
+        // No hexadecimal digit: never the id of a real run.
+        let id = format!("{}x{number}", &done.id[..done.id.len() - 2]);
+        let record = RunRecord { id, state, finished: None, ..done.clone() };
         records.put(&record).expect("kept");
         record
     };
     let gone = [RunState::Preparing, RunState::Executing, RunState::Finalizing];
-    let gone = [0, 1, 2].map(|at| unfinished(dead, gone[at], at as u32));
-    let going = unfinished(std::process::id(), RunState::Executing, 3);
+    // Its records hold the runs that go on; with them a process lets go of its runs.
+    let ended = FileRecords::open(host.folder());
+    let gone = [0, 1, 2].map(|at| unfinished(&ended, gone[at], at as u32));
+    let alive = FileRecords::open(host.folder());
+    let going = unfinished(&alive, RunState::Executing, 3);
+    drop(ended);
     assert_eq!(names(&host, "runs/active").len(), 4);
 
     // What a host does when it starts.

@@ -25,7 +25,7 @@ const HOOKS: [(&str, bool); 14] = [
     ("cfg_combine", true),
 ];
 
-fn results(host: &TestHost, hook: &str, actions: Value) -> Vec<Value> {
+fn results(host: &TestHost, hook: &str, actions: &Value) -> Vec<Value> {
     let log = Log::new(host, "log");
     let _ = std::fs::remove_file(host.folder().join("log"));
     let mut request = RunRequest { steps: 1, ..host.request() };
@@ -46,7 +46,7 @@ fn every_hook_with_services_has_them_all() {
                 { "encode": [1, 3, 64, 64] },
                 { "save_picture": format!("-{hook}") },
             ]);
-            let results = results(&host, hook, actions);
+            let results = results(&host, hook, &actions);
             if hook == "cfg_combine" {
                 let refused = results.iter().all(|line| line["error"].is_string());
                 assert!(refused, "{results:?}");
@@ -63,7 +63,7 @@ fn every_hook_with_services_has_them_all() {
             let picture = image::open(path).expect("a saved picture").to_rgb8();
             assert_ne!(picture.dimensions(), (0, 0));
             if floats {
-                let own = self::results(&host, hook, json!([{ "decode": true }]));
+                let own = self::results(&host, hook, &json!([{ "decode": true }]));
                 assert_eq!(own[0]["shape"], json!([1, 3, 64, 64]), "{hook}");
                 assert_eq!(own[0]["finite"], true);
             }
@@ -80,7 +80,7 @@ fn a_text_is_encoded_as_the_run_encodes_its_prompt() {
             { "encode_text": "a cat" },
             { "encode_text": "a dog" },
         ]);
-        let results = results(&host, "process_before_every_sampling", actions);
+        let results = results(&host, "process_before_every_sampling", &actions);
         assert_eq!(results[0]["hash"], results[1]["hash"], "{wiring:?}");
         assert_ne!(results[0]["hash"], results[2]["hash"]);
     });
@@ -150,7 +150,7 @@ fn work_that_makes_no_sense_is_refused() {
     both_ways(|wiring| {
         let host = host(&["probe-a"], wiring);
         for stage in ["before_process", "before_image_saved", "finish"] {
-            let results = results(&host, stage, json!([{ "encode_text": "a dog" }]));
+            let results = results(&host, stage, &json!([{ "encode_text": "a dog" }]));
             assert!(results[0]["error"].is_string(), "{stage} {wiring:?}");
         }
         for action in [
@@ -160,7 +160,7 @@ fn work_that_makes_no_sense_is_refused() {
             json!({ "encode": [1, 4, 64, 64] }),
             json!({ "encode": [1, 3, 60, 64] }),
         ] {
-            let results = results(&host, "post_sample", json!([action]));
+            let results = results(&host, "post_sample", &json!([action]));
             assert!(results[0]["error"].is_string(), "{action} {wiring:?}: {results:?}");
         }
         // Not even where failures end the run.

@@ -157,6 +157,7 @@ fn a_failing_finish_neither_ends_the_run_nor_the_finish_of_others() {
                 let [failure] = &finished.record.failures[..] else { panic!("one failure") };
                 assert_ne!(failure.action, FailureAction::RunStopped, "{policy:?}");
                 assert_ne!(failure.action, FailureAction::RunFailed, "{policy:?}");
+                // It is not called any more from here on.
                 if policy == OnError::Disable {
                     return;
                 }

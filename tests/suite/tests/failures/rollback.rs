@@ -49,7 +49,6 @@ fn changes(hook: &str) -> Vec<Value> {
             json!({ "set": ["sampler", "Euler a"] }),
             json!({ "override": ["samples_format", "webp"] }),
         ],
-        "start" => vec![],
         "process" => vec![
             json!({ "set_prompt": ["garbage"] }),
             json!({ "set_negative_prompt": ["garbage"] }),
@@ -108,7 +107,8 @@ fn changes(hook: &str) -> Vec<Value> {
         "postprocess" => {
             vec![json!({ "fill": 1.0 }), json!({ "set": ["infotexts", 0, "garbage"] })]
         }
-        "finish" => vec![],
+        // Nothing but the run's layer.
+        "start" | "finish" => vec![],
         _ => vec![json!({ "fill": 9.0 })],
     };
     let infotext = [
@@ -217,22 +217,24 @@ fn a_failed_hook_of_img2img_leaves_latents_and_noise_apart() {
     });
 }
 
-/// Two plugins: what the first changed stays, what the second changed before it failed does not.
+/// Two plugins: what one changed stays, what the other changed before it failed does not, whichever of
+/// them comes first.
 #[test]
 fn a_failure_undoes_its_own_changes_and_no_other_plugins() {
     both_ways(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
-        let draw = |first: Value, second: Value| {
+        let draw = |first: &Value, second: &Value| {
             let log = clear(&host);
             let mut request = request(&host);
-            log.script(&mut request, "probe-a", &first);
-            log.script(&mut request, "probe-b", &second);
+            log.script(&mut request, "probe-a", first);
+            log.script(&mut request, "probe-b", second);
             let outcome = Outcome::of(&host.draw(request));
             all_done(&log, "two plugins");
             outcome
         };
-        let nobody = draw(json!({}), json!({}));
-        let first = json!({
+        let nothing = json!({});
+        let nobody = draw(&nothing, &nothing);
+        let good = json!({
             "before_process": [{ "set": ["cfg_scale", 5.0] }],
             "process": [
                 { "set": ["prompts", 0, "a dog"] },
@@ -247,11 +249,13 @@ fn a_failure_undoes_its_own_changes_and_no_other_plugins() {
             "postprocess_image": [{ "add": 0.1 }],
             "before_image_saved": [{ "set": ["file_name", "kept"] }],
         });
-        let alone = draw(first.clone(), json!({}));
-        assert_ne!(alone, nobody);
+        let (before, behind) = (draw(&good, &nothing), draw(&nothing, &good));
+        assert_ne!(before, nobody);
+        assert_ne!(behind, nobody);
         for hook in HOOKS {
-            let second = json!({ hook: with(changes(hook), json!({ "error": "no" })) });
-            assert_eq!(draw(first.clone(), second), alone, "{hook} {wiring:?}");
+            let bad = json!({ hook: with(changes(hook), json!({ "error": "no" })) });
+            assert_eq!(draw(&good, &bad), before, "{hook} {wiring:?}");
+            assert_eq!(draw(&bad, &good), behind, "{hook} {wiring:?}");
         }
     });
 }

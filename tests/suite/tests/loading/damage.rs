@@ -83,8 +83,9 @@ fn a_library_for_another_machine_says_for_which() {
 
 #[test]
 fn a_damaged_manifest_is_refused_with_what_is_wrong() {
+    type Damage = fn(&mut [u8]);
     let library = plugin("order-first");
-    let cases: [(&str, fn(&mut [u8])); 6] = [
+    let cases: [(&str, Damage); 6] = [
         ("does not begin with ATELIERM", |manifest| manifest[0] = b'X'),
         ("manifest format 2 is newer", |manifest| manifest[8] = 2),
         ("longer than 64 KiB", |manifest| manifest[15] = 0x7f),

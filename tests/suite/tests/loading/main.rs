@@ -1,5 +1,7 @@
 //! Loading plugins: private copies, refusals in one readable line, versions of the boundary.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 mod abi;
 mod copies;
 mod damage;

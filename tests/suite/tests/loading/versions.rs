@@ -164,7 +164,7 @@ fn plugins_of_this_version_run_on_a_host_of_a_newer_minor_version() {
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
         assert!(!told.contains("refused"), "{told}");
-        assert_eq!(told.matches(words).count() > 0, true, "{told}");
+        assert!(told.contains(words), "{told}");
     }
     let liar = variant::plugin(
         "abi-field-type",

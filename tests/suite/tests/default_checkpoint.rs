@@ -1,0 +1,131 @@
+//! The same on the real engine, with the checkpoint that ships with the project: services from hooks,
+//! and that equal runs draw equal pictures, in whatever process and on however many threads.
+
+#![cfg(feature = "engine")]
+
+use std::{path::PathBuf, sync::Arc};
+
+use atelier_host::{engine::EngineProvider, run::RunRequest};
+use atelier_suite::{Log, child, plugin};
+use atelier_testkit::{TestHost, Wiring, both_ways};
+use serde_json::{Value, json};
+
+fn host(plugins: &[&str], wiring: Wiring) -> TestHost {
+    let plugins: Vec<PathBuf> = plugins.iter().map(|name| plugin(name)).collect();
+    let models = tempfile::tempdir().expect("a temporary folder");
+    let provider = EngineProvider::new(models.path());
+    TestHost::with(&plugins, wiring, &json!({}), true, Arc::new(provider))
+}
+
+fn request(host: &TestHost) -> RunRequest {
+    RunRequest {
+        prompt: "red heart".to_owned(),
+        steps: 3,
+        width: Some(64),
+        height: Some(64),
+        sampler_name: "Euler a".to_owned(),
+        ..host.request()
+    }
+}
+
+#[test]
+fn services_work_on_the_default_checkpoint() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let log = Log::new(&host, "log");
+        let mut request = request(&host);
+        let script = json!({
+            "process_before_every_sampling": [
+                { "look": true, "buffer": "cond" },
+                { "encode_text": "red heart" },
+                { "encode_text": "blue star" },
+            ],
+            "after_step": [{ "decode": true, "step": 1 }],
+            "post_sample": [
+                { "look": true },
+                { "decode": true },
+                { "decode": [1, 9, 8, 8] },
+                { "encode": [1, 3, 63, 64] },
+                { "save_picture": "-grey" },
+            ],
+            "postprocess_batch": [{ "look": true }, { "encode": true }],
+        });
+        log.script(&mut request, "probe-a", &script);
+        let finished = host.draw(request);
+        assert_eq!(finished.record.failures, []);
+
+        let texts = log.results("probe-a", "process_before_every_sampling");
+        assert_eq!(texts[0]["hash"], texts[1]["hash"], "{wiring:?}");
+        assert_ne!(texts[0]["hash"], texts[2]["hash"]);
+        let step = log.results("probe-a", "after_step");
+        assert_eq!(step[0]["shape"], json!([1, 3, 64, 64]));
+        assert_eq!(step[0]["finite"], true);
+
+        let sampled = log.results("probe-a", "post_sample");
+        let pixels = log.results("probe-a", "postprocess_batch");
+        assert_eq!(sampled[1]["hash"], pixels[0]["hash"], "{wiring:?}");
+        assert_eq!(pixels[1]["shape"], sampled[0]["shape"]);
+        // The autoencoder loses something, but not the picture.
+        let (there, back) = (&sampled[0]["mean"], &pixels[1]["mean"]);
+        let apart = there.as_f64().unwrap_or(9.0) - back.as_f64().unwrap_or(-9.0);
+        assert!(apart.abs() < 0.2, "{there} and back {back}");
+        for refused in &sampled[2..4] {
+            assert!(refused["error"].is_string(), "{refused}");
+        }
+        let path = sampled[4].as_str().expect("a path");
+        assert_eq!(image::open(path).expect("a picture").to_rgb8().dimensions(), (8, 8));
+    });
+}
+
+/// What a run in a process of its own comes to: digest of the snapshot, hashes of the pixels.
+fn told_by(threads: &str, wiring: &str) -> Value {
+    let variables = [("RAYON_NUM_THREADS", threads), ("WIRING", wiring)];
+    let told = child::run("equal_runs_draw_equal_pictures", &variables);
+    let line = told.lines().find_map(|line| line.split_once("RESULT ").map(|(_, json)| json));
+    serde_json::from_str(line.expect("a result")).expect("JSON")
+}
+
+#[test]
+fn equal_runs_draw_equal_pictures() {
+    if child::is_this() {
+        let loopback = std::env::var("WIRING").is_ok_and(|wiring| wiring == "loopback");
+        let wiring = if loopback { Wiring::Loopback } else { Wiring::Direct };
+        let host = host(&["prompt-styles", "latent-noise", "watermark"], wiring);
+        let draw = || {
+            let request = RunRequest { batch_size: 2, ..request(&host) };
+            let record = host.draw(request).record;
+            let pixels: Vec<_> = record.outputs.iter().map(|out| out.pixels.clone()).collect();
+            json!({ "snapshot": record.snapshot, "pixels": pixels })
+        };
+        let (first, second) = (draw(), draw());
+        assert_eq!(first, second, "twice in one process");
+        println!("\nRESULT {first}");
+        return;
+    }
+    let first = told_by("1", "direct");
+    assert_eq!(first["pixels"].as_array().map(Vec::len), Some(3), "two pictures and a grid");
+    assert!(first["snapshot"].is_string());
+    assert_eq!(told_by("1", "direct"), first, "twice on one thread");
+    assert_eq!(told_by("2", "direct"), first, "on two threads");
+    assert_eq!(told_by("2", "loopback"), first, "through bytes");
+}
+
+#[test]
+fn another_seed_or_option_is_another_picture() {
+    let host = host(&[], Wiring::Direct);
+    let draw = |change: &dyn Fn(&mut RunRequest)| {
+        let mut request = request(&host);
+        change(&mut request);
+        let record = host.draw(request).record;
+        (record.outputs[0].pixels.clone(), record.snapshot)
+    };
+    let first = draw(&|_| {});
+    let seed = draw(&|request| request.seed += 1);
+    assert_ne!(seed.0, first.0);
+    assert_eq!(seed.1, first.1);
+    let option = draw(&|request| {
+        request.override_settings.insert("eta_ancestral".to_owned(), json!(0.5));
+    });
+    assert_ne!(option.0, first.0);
+    assert_ne!(option.1, first.1);
+}
