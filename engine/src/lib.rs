@@ -36,6 +36,7 @@ pub use sampling::{
     Stop, Unobserved,
 };
 pub use tensor::{Tensor, TensorError};
+pub use vae::size_multiple;
 
 #[cfg(test)]
 #[path = "../tests/parity/parity.rs"]

@@ -13,7 +13,7 @@ use crate::{
         ConfigError, ConfigFile, ConfigReport, OptionSet, OptionSpec, Owner, Schema, SchemaError,
         SetError, Store, Writer, a1111,
     },
-    plugins::{Entry, LiveOptions, Loader, PluginSet, discover},
+    plugins::{Entry, LiveOptions, Loader, PluginSet, cache, discover},
     run::{FileRecords, Runner, RunnerBuilder, pipeline::ModelProvider},
 };
 
@@ -42,6 +42,12 @@ pub enum OpenError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// The data folder's path cannot be told to plugins.
+    #[error("{} is no path in UTF-8, and plugins get paths as text; give another folder with --data", path.display())]
+    DataPath {
+        /// The folder.
+        path: PathBuf,
     },
     /// `config.json` cannot be read.
     #[error(transparent)]
@@ -79,6 +85,9 @@ impl Atelier {
     /// See [`OpenError`].
     pub fn open(config: &Config) -> Result<Self, OpenError> {
         let data = std::path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
+        if data.to_str().is_none() {
+            return Err(OpenError::DataPath { path: data });
+        }
         std::fs::create_dir_all(&data)
             .map_err(|source| OpenError::Data { path: data.clone(), source })?;
         let loaded = ConfigFile::load(data.join("config.json"))?;
@@ -148,8 +157,7 @@ impl Atelier {
 }
 
 fn loader(data: &Path, loopback: bool) -> Loader {
-    let (cache, plugin_data) = (data.join("cache").join("plugins"), data.join("plugins"));
-    Loader { cache, plugin_data, loopback }
+    Loader { cache: cache::folder(data), plugin_data: data.join("plugins"), loopback }
 }
 
 /// A1111's options, and an order of plugins for every hook.

@@ -14,11 +14,11 @@ use std::any::Any;
 use atelier_engine::{Engine, ImageRng, Sampler, Scheduler};
 use bridge::Bridge;
 pub use hashes::HashCache;
-pub use provider::EngineProvider;
+pub use provider::{EngineProvider, is_checkpoint};
 
 use crate::run::pipeline::{
-    Conditioning, ModelInfo, NoiseSource, NoiseStream, Pipeline, PipelineError, SampleJob, Seeds,
-    StepObserver, Tensor,
+    Catalogue, Conditioning, ModelInfo, NoiseSource, NoiseStream, Pipeline, PipelineError,
+    SampleJob, Seeds, StepObserver, Tensor,
 };
 
 /// A loaded checkpoint as runs draw with it.
@@ -52,6 +52,19 @@ impl EnginePipeline {
     }
 }
 
+/// The engine's samplers and schedulers.
+const CATALOGUE: Catalogue = Catalogue {
+    samplers: || Sampler::ALL.iter().map(|sampler| sampler.name()).collect(),
+    schedulers: || Scheduler::ALL.iter().map(|scheduler| scheduler.label()).collect(),
+    sampler: |name| Sampler::parse(name).map(Sampler::name),
+    scheduler: |name, sampler| {
+        let scheduler = Scheduler::parse(name)?;
+        // A sampler that is not known is another error than a scheduler that is not.
+        let resolved = Sampler::parse(sampler).map_or(scheduler, |known| scheduler.resolve(known));
+        Some(resolved.label())
+    },
+};
+
 /// The generators of a batch, as the engine has them.
 struct Noise(ImageRng);
 
@@ -68,25 +81,6 @@ impl NoiseStream for Noise {
 impl Pipeline for EnginePipeline {
     fn model(&self) -> &ModelInfo {
         &self.model
-    }
-
-    fn samplers(&self) -> Vec<&'static str> {
-        Sampler::ALL.iter().map(|sampler| sampler.name()).collect()
-    }
-
-    fn schedulers(&self) -> Vec<&'static str> {
-        Scheduler::ALL.iter().map(|scheduler| scheduler.label()).collect()
-    }
-
-    fn sampler_name(&self, name: &str) -> Option<&'static str> {
-        Sampler::parse(name).map(Sampler::name)
-    }
-
-    fn scheduler_name(&self, name: &str, sampler: &str) -> Option<&'static str> {
-        let scheduler = Scheduler::parse(name)?;
-        // A sampler that is not known is another error than a scheduler that is not.
-        let resolved = Sampler::parse(sampler).map_or(scheduler, |known| scheduler.resolve(known));
-        Some(resolved.label())
     }
 
     fn encode_prompts(
@@ -138,9 +132,9 @@ impl Pipeline for EnginePipeline {
             known: known.join(", "),
         };
         let sampler = Sampler::parse(&job.sampler)
-            .ok_or_else(|| unknown("sampler", &job.sampler, self.samplers()))?;
+            .ok_or_else(|| unknown("sampler", &job.sampler, (CATALOGUE.samplers)()))?;
         let scheduler = Scheduler::parse(&job.scheduler)
-            .ok_or_else(|| unknown("scheduler", &job.scheduler, self.schedulers()))?;
+            .ok_or_else(|| unknown("scheduler", &job.scheduler, (CATALOGUE.schedulers)()))?;
         let mut noise = job.noise.into_any().downcast::<Noise>().map_err(|_| {
             PipelineError::Engine("the noise is another engine's; ask this one for it".to_owned())
         })?;

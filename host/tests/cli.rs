@@ -78,6 +78,64 @@ fn an_unknown_override_is_refused_with_the_nearest_key_before_anything_is_drawn(
     assert_eq!(tells(data.path(), &["runs", "list", "--json"]), json!([]));
 }
 
+/// What cannot be drawn is refused before anything begins: no record tells of it.
+#[test]
+fn samplers_sizes_and_checkpoints_that_there_are_not_are_refused() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("no-checkpoint");
+    fs::create_dir(&folder).unwrap();
+    let cases = [
+        (["--sampler", "Oiler"], "there is no sampler “Oiler”; there are:"),
+        (["--scheduler", "Quick"], "there is no scheduler “Quick”; there are:"),
+        (
+            ["--width", "65"],
+            "width: 65 is no multiple of 4, which the checkpoint needs; try 64 or 68",
+        ),
+        (["--steps", "0"], "steps: 0 is not from 1 to 10000"),
+        (["--model", "ghost"], "there is no checkpoint “ghost”; there are: atelier-emoji-64"),
+        (["--model", folder.to_str().unwrap()], "is no checkpoint"),
+        (["--plugins", "/no/such/plugin.so"], "there is no /no/such/plugin.so; --plugins takes"),
+    ];
+    for ([flag, value], words) in cases {
+        let (code, error) = complains(data.path(), &["txt2img", "cat", flag, value]);
+        assert_eq!(code, Some(2), "{flag}: {error}");
+        let said = error.replace("\nhint: ", "; ");
+        assert!(said.contains(words), "{flag}: {said}");
+    }
+    assert_eq!(tells(data.path(), &["runs", "list", "--json"]), json!([]));
+}
+
+/// Programs read one JSON document, whatever happens.
+#[test]
+fn a_refusal_is_a_json_document_where_json_is_wanted() {
+    let data = tempfile::tempdir().unwrap();
+    let document = |args: &[&str]| {
+        let output = atelier(data.path(), args);
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), document["error"].clone())
+    };
+    let (code, error) = document(&["txt2img", "cat", "--sampler", "Oiler", "--json"]);
+    assert_eq!((code, &error["kind"]), (Some(2), &json!("refused")));
+    assert_eq!(error["message"], "there is no sampler “Oiler”");
+    assert!(error["hint"].as_str().unwrap().starts_with("there are: "), "{error}");
+    let (code, error) = document(&["--json", "txt2img"]);
+    assert_eq!((code, &error["kind"]), (Some(2), &json!("refused")));
+    let (code, error) = document(&["--json", "seam", "-n", "0"]);
+    assert_eq!(code, Some(2), "{error}");
+    let set = tells(data.path(), &["--json", "options", "set", "jpeg_quality", "91"]);
+    assert_eq!(set, json!({"key": "jpeg_quality", "old": 80, "value": 91}));
+}
+
+#[test]
+fn a_broken_configuration_is_told_of_once() {
+    let data = tempfile::tempdir().unwrap();
+    fs::write(data.path().join("config.json"), "{").unwrap();
+    let output = atelier(data.path(), &["options", "get", "jpeg_quality"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    assert!(errors.contains("could not be read"), "{errors}");
+}
+
 #[test]
 fn arguments_and_seam_modes_of_a_plugin_that_is_not_loaded_are_refused() {
     let data = tempfile::tempdir().unwrap();
@@ -165,10 +223,12 @@ fn a_picture_can_be_the_start_and_kept_overrides_stay() {
 #[test]
 fn a_run_that_fails_ends_with_1_and_is_on_record() {
     let data = tempfile::tempdir().unwrap();
-    let args = ["txt2img", "cat", "--sampler", "Oiler"];
+    // A file is where the pictures' folder should be.
+    fs::write(data.path().join("taken"), "").unwrap();
+    let args = ["txt2img", "cat", "--steps", "1", "--override", "outdir_samples=taken"];
     let (code, error) = complains(data.path(), &args);
-    assert_eq!(code, Some(1));
-    assert!(error.contains("there is no sampler “Oiler”"), "{error}");
+    assert_eq!(code, Some(1), "{error}");
+    assert!(error.contains("taken"), "{error}");
     let runs = tells(data.path(), &["runs", "list", "--json"]);
     assert_eq!(runs[0]["state"], "failed");
 }
@@ -201,6 +261,7 @@ fn a_run_that_is_not_there_and_a_flag_that_is_none_are_usage_errors() {
 fn a_plugin_that_cannot_be_loaded_is_told_of_once_and_the_rest_goes_on() {
     let data = tempfile::tempdir().unwrap();
     let file = data.path().join("ghost.so");
+    fs::write(&file, "no library").unwrap();
     let output = atelier(data.path(), &["--plugins", file.to_str().unwrap(), "plugins", "list"]);
     assert_eq!(output.status.code(), Some(0));
     let text = String::from_utf8(output.stdout).unwrap();
@@ -218,7 +279,9 @@ fn a_library_is_inspected_without_being_one() {
     let data = tempfile::tempdir().unwrap();
     let file = data.path().join("plugin.so");
     fs::write(&file, "no library").unwrap();
-    let report = tells(data.path(), &["plugins", "inspect", file.to_str().unwrap(), "--json"]);
+    let output = atelier(data.path(), &["plugins", "inspect", file.to_str().unwrap(), "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["size"], &report["manifest"]), (&json!(10), &Value::Null));
     assert!(report["problem"].as_str().unwrap().contains("ELF"), "{report}");
     let (code, error) = complains(data.path(), &["plugins", "disable", "ghost"]);

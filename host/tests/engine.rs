@@ -169,13 +169,14 @@ fn a_checkpoint_is_loaded_once_and_its_hash_is_remembered() {
 
 #[test]
 fn names_are_a1111s_in_any_case_and_automatic_is_resolved() {
-    let pipeline = pipeline();
-    assert_eq!(pipeline.sampler_name("dpm++ 2m"), Some("DPM++ 2M"));
-    assert_eq!(pipeline.scheduler_name("automatic", "DPM++ 2M"), Some("Karras"));
-    assert_eq!(pipeline.scheduler_name("Automatic", "Euler"), Some("Automatic"));
+    let data = tempfile::tempdir().unwrap();
+    let catalogue = EngineProvider::new(data.path()).catalogue();
+    assert_eq!((catalogue.sampler)("dpm++ 2m"), Some("DPM++ 2M"));
+    assert_eq!((catalogue.scheduler)("automatic", "DPM++ 2M"), Some("Karras"));
+    assert_eq!((catalogue.scheduler)("Automatic", "Euler"), Some("Automatic"));
     // The sampler's own error comes later, and says more.
-    assert_eq!(pipeline.scheduler_name("Automatic", "Oiler"), Some("Automatic"));
-    assert_eq!(pipeline.scheduler_name("Quick", "Euler"), None);
+    assert_eq!((catalogue.scheduler)("Automatic", "Oiler"), Some("Automatic"));
+    assert_eq!((catalogue.scheduler)("Quick", "Euler"), None);
 }
 
 #[test]

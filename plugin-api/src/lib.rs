@@ -52,20 +52,23 @@ mod spec;
 mod views;
 
 pub use args::Args;
-pub use atelier_plugin_abi::Level;
+pub use atelier_plugin_abi::{Level, version::AbiVersion};
 pub use atelier_plugin_macros::{plugin, plugin_run};
 pub use error::{HookResult, OptionError, PluginError};
 pub use hooks::{Plugin, Run};
 pub use options::{FromOption, IntoOption, Live, Overrides, RunOptions, Snapshot};
 pub use spec::{ArgSpec, OptionSpec};
-pub use views::{Conditioning, ConditioningMut, Image, ImageMut, OwnedTensor, Tensor, TensorMut};
+pub use views::{
+    Conditioning, ConditioningMut, Image, ImageMut, OwnedConditioning, OwnedTensor, Tensor,
+    TensorMut,
+};
 
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{
         ArgSpec, Args, Conditioning, ConditioningMut, HookResult, Image, ImageMut, Level, Live,
-        OptionError, OptionSpec, OwnedTensor, Plugin, PluginError, Run, RunOptions, Snapshot,
-        Tensor, TensorMut, cx::*, plugin, plugin_run,
+        OptionError, OptionSpec, OwnedConditioning, OwnedTensor, Plugin, PluginError, Run,
+        RunOptions, Snapshot, Tensor, TensorMut, cx::*, plugin, plugin_run,
     };
 }
 

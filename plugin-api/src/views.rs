@@ -28,11 +28,20 @@ pub struct TensorMut<'a> {
     pub data: &'a mut [f32],
 }
 
-/// Floats of the plugin's own: what a host service answered.
+/// Floats of the plugin's own, `[n, channels, height, width]`: what a host service answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OwnedTensor {
-    /// Sizes, outermost first, 1 behind the ones that count.
+    /// Sizes.
     pub shape: [usize; 4],
+    /// Elements.
+    pub data: Vec<f32>,
+}
+
+/// Text conditioning of the plugin's own, `[n, tokens, width]`: what a host service answered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OwnedConditioning {
+    /// Sizes.
+    pub shape: [usize; 3],
     /// Elements.
     pub data: Vec<f32>,
 }

@@ -1,5 +1,7 @@
 //! How a command ends badly.
 
+use serde_json::json;
+
 use super::ui::{Ui, style};
 use crate::{
     OpenError,
@@ -55,7 +57,25 @@ impl Failure {
         }
     }
 
+    /// The failure as the command's JSON document.
+    pub(super) fn document(&self) {
+        let (kind, said) = match self {
+            Self::Refused(said) => ("refused", Some(said)),
+            Self::Failed(said) => ("failed", Some(said)),
+            Self::Cancelled => ("cancelled", None),
+        };
+        let error = json!({
+            "kind": kind,
+            "message": said.map_or("cancelled", |said| said.message.trim_end()),
+            "hint": said.and_then(|said| said.hint.as_deref()),
+        });
+        Ui::line(&format!("{:#}", json!({ "error": error })));
+    }
+
     pub(super) fn show(&self, ui: &Ui) {
+        if ui.owes_document() {
+            self.document();
+        }
         match self {
             Self::Refused(said) | Self::Failed(said) => {
                 let word = ui.paint_err(style::ERROR, "error:");

@@ -13,7 +13,7 @@ use crate::{Atelier, Config};
 pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
     let config = Config {
         data: data(global)?,
-        plugins: global.plugins.clone(),
+        plugins: named_plugins(global)?,
         no_extensions: global.no_extensions,
         loopback: global.loopback,
     };
@@ -23,6 +23,18 @@ pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
 /// Opens the host without running any plugin's code: the options are the host's own then.
 pub(super) fn open_bare(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
     open_with(ui, &Config { data: data(global)?, no_extensions: true, ..Config::default() })
+}
+
+/// What somebody named has to be there; what lies in `extensions` may be broken.
+fn named_plugins(global: &Global) -> Result<Vec<PathBuf>, Failure> {
+    let missing = global.plugins.iter().find(|path| !path.exists());
+    match missing {
+        None => Ok(global.plugins.clone()),
+        Some(path) => Err(Failure::refused(format!(
+            "there is no {}; --plugins takes a plugin's library or a folder of them",
+            short_path(path)
+        ))),
+    }
 }
 
 fn open_with(ui: &Ui, config: &Config) -> Result<Atelier, Failure> {

@@ -19,8 +19,12 @@ pub(super) fn begin(global: &Global, ui: &Ui, tells_plugins: bool) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
         // Failed hooks are told of when the run is over.
-        (false, 0) if tells_plugins => "warn,atelier_host::plugins=error",
-        (false, 0) => "warn,atelier_host::run::hooks=error",
+        (false, 0) if tells_plugins => {
+            "warn,atelier_host::plugins=error,atelier_host::options::config_file=error"
+        }
+        (false, 0) => {
+            "warn,atelier_host::run::hooks=error,atelier_host::options::config_file=error"
+        }
         (false, 1) => "info",
         (false, _) => "debug",
     };

@@ -49,6 +49,9 @@ struct Global {
     /// Puts every plugin behind bytes
     #[arg(long, global = true, hide = true)]
     loopback: bool,
+    /// Prints one JSON document instead of text, also where something went wrong
+    #[arg(long, global = true)]
+    json: bool,
     /// Tells more: -v what happens, -vv why
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
@@ -108,10 +111,13 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Help and version come this way too, with code 0.
             let _ = error.print();
+            if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+                Failure::refused(error.render()).document();
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    let ui = Ui::new(cli.global.color, cli.global.quiet);
+    let ui = Ui::new(&cli.global);
     log::begin(&cli.global, &ui, matches!(cli.command, Command::Plugins(_)));
     match run(&ui, &cli.global, cli.command) {
         Ok(()) => ExitCode::SUCCESS,

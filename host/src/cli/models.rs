@@ -13,20 +13,16 @@ use crate::{engine::EngineProvider, run::pipeline::ModelProvider as _};
 #[derive(Debug, Subcommand)]
 pub(super) enum Models {
     /// Lists checkpoints, the default one first
-    List {
-        /// Prints JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
 }
 
 pub(super) fn run(ui: &Ui, global: &Global, command: &Models) -> Result<(), Failure> {
-    let Models::List { json } = command;
+    let Models::List = command;
     let atelier = host::open_bare(ui, global)?;
     let provider = EngineProvider::new(atelier.data());
     let found = provider.list();
-    if *json {
-        return Ok(Ui::json(&found)?);
+    if ui.json {
+        return Ok(ui.document(&found)?);
     }
     let mut table = ui.table(&["checkpoint", "folder"]);
     for checkpoint in &found {

@@ -1,7 +1,7 @@
 //! What people see: lines, colours, tables.
 
 use std::{
-    env,
+    cell, env,
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
     path::Path,
@@ -13,7 +13,7 @@ use comfy_table::{
 };
 use serde::Serialize;
 
-use super::Colour;
+use super::{Colour, Global};
 
 /// Styles of lines.
 pub(super) mod style {
@@ -43,14 +43,18 @@ pub(super) struct Ui {
     /// Whether a person looks at the output.
     pub(super) terminal: bool,
     pub(super) quiet: bool,
+    /// Whether one JSON document is wanted and no text.
+    pub(super) json: bool,
+    /// Whether it was printed.
+    documented: cell::Cell<bool>,
 }
 
 impl Ui {
-    pub(super) fn new(colour: Colour, quiet: bool) -> Self {
+    pub(super) fn new(global: &Global) -> Self {
         let terminal = io::stdout().is_terminal();
         // https://no-color.org: set and not empty.
         let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let allowed = |terminal: bool| match colour {
+        let allowed = |terminal: bool| match global.color {
             Colour::Always => true,
             Colour::Never => false,
             Colour::Auto => terminal && !unwanted,
@@ -69,7 +73,9 @@ impl Ui {
             colour_err: allowed(io::stderr().is_terminal()),
             width,
             terminal,
-            quiet,
+            quiet: global.quiet,
+            json: global.json,
+            documented: cell::Cell::new(false),
         }
     }
 
@@ -96,9 +102,15 @@ impl Ui {
     }
 
     /// The one JSON document of a command.
-    pub(super) fn json(value: &impl Serialize) -> Result<(), serde_json::Error> {
+    pub(super) fn document(&self, value: &impl Serialize) -> Result<(), serde_json::Error> {
         Self::line(&serde_json::to_string_pretty(value)?);
+        self.documented.set(true);
         Ok(())
+    }
+
+    /// Whether a JSON document is wanted and still to come.
+    pub(super) fn owes_document(&self) -> bool {
+        self.json && !self.documented.get()
     }
 
     /// Text for standard output.

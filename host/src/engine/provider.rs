@@ -8,8 +8,8 @@ use std::{
 
 use atelier_engine::Engine;
 
-use super::{EnginePipeline, convert, hashes::HashCache};
-use crate::run::pipeline::{Checkpoint, ModelProvider, Pipeline, PipelineError};
+use super::{CATALOGUE, EnginePipeline, convert, hashes::HashCache};
+use crate::run::pipeline::{Catalogue, Checkpoint, ModelProvider, Pipeline, PipelineError};
 
 /// Checkpoints in folders, one of them loaded at a time.
 ///
@@ -109,6 +109,15 @@ impl ModelProvider for EngineProvider {
         Ok((pipeline, true))
     }
 
+    fn catalogue(&self) -> Catalogue {
+        CATALOGUE
+    }
+
+    fn size_multiple(&self, name: Option<&str>) -> Result<u32, PipelineError> {
+        let multiple = atelier_engine::size_multiple(&self.find(name)?.path);
+        multiple.map(|size| u32::try_from(size).unwrap_or(u32::MAX)).map_err(convert::failed)
+    }
+
     fn list(&self) -> Vec<Checkpoint> {
         let mut found: Vec<Checkpoint> = Vec::new();
         let inside = self.places.iter().flat_map(|place| folders(place));
@@ -124,7 +133,8 @@ impl ModelProvider for EngineProvider {
     }
 }
 
-fn is_checkpoint(folder: &Path) -> bool {
+/// Whether a folder looks like a checkpoint in diffusers' layout.
+pub fn is_checkpoint(folder: &Path) -> bool {
     folder.join("model_index.json").is_file() || folder.join("unet/config.json").is_file()
 }
 

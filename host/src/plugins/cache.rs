@@ -23,6 +23,27 @@ pub struct CachedLibrary {
     pub bytes: Vec<u8>,
 }
 
+/// The folder of the copies below a data folder. Users who share a data folder have one each.
+pub fn folder(data: &Path) -> PathBuf {
+    let name = match user() {
+        Some(user) => format!("plugins-{user}"),
+        None => "plugins".to_owned(),
+    };
+    data.join("cache").join(name)
+}
+
+/// This process's user, as its own files in `/proc` have it; elsewhere nobody shares.
+#[cfg(unix)]
+fn user() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").ok().map(|own| own.uid())
+}
+
+#[cfg(not(unix))]
+fn user() -> Option<u32> {
+    None
+}
+
 /// Copies a library into `folder`, unless the same one is there already.
 ///
 /// # Errors

@@ -19,6 +19,12 @@ pub enum LoadError {
         /// What the system said.
         source: io::Error,
     },
+    /// Its path cannot be told to it.
+    #[error("{} is no path in UTF-8, and plugins get paths as text; rename or move the file", path.display())]
+    Path {
+        /// The file.
+        path: PathBuf,
+    },
     /// The private copy cannot be made.
     #[error("the plugin cannot be copied to {} ({source}); check free space and rights there", path.display())]
     Cache {

@@ -198,6 +198,7 @@ impl HookHost for Remote<'_> {
         match self.ask(&Request::Service(Work::from(request)))? {
             Answer::Tensor { shape, rank, data } => Ok(ServiceReply::Tensor { shape, rank, data }),
             Answer::Text(text) => Ok(ServiceReply::Text(text)),
+            Answer::Nothing => Ok(ServiceReply::Nothing),
             other => Err(unexpected(&other)),
         }
     }
@@ -278,6 +279,7 @@ fn answer(host: &mut dyn HookHost, request: Request) -> Result<Answer, Refusal> 
         Request::Service(work) => match host.service(work.lend())? {
             ServiceReply::Tensor { shape, rank, data } => Answer::Tensor { shape, rank, data },
             ServiceReply::Text(text) => Answer::Text(text),
+            ServiceReply::Nothing => Answer::Nothing,
         },
         Request::Cancelled => Answer::Flag(host.cancelled()),
         Request::Log { level, target, message } => {

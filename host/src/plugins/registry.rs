@@ -193,6 +193,9 @@ impl Loader {
     /// # Errors
     /// See [`LoadError`].
     pub fn inspect(&self, path: &Path) -> Result<(Manifest, cache::CachedLibrary), LoadError> {
+        if path.to_str().is_none() {
+            return Err(LoadError::Path { path: path.to_owned() });
+        }
         let library = cache::copy(path, &self.cache)?;
         preflight(&library.bytes)?;
         let manifest = Manifest::of_library(&library.bytes)?;

@@ -15,6 +15,9 @@ pub enum Refused {
         /// What is wrong and what would do.
         reason: String,
     },
+    /// A name that is not known, or a checkpoint that is none.
+    #[error("{0}")]
+    Request(String),
     /// Overrides that are unknown or do not cast.
     #[error("override_settings: {}", join(.0))]
     Overrides(Vec<SetError>),

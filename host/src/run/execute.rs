@@ -63,6 +63,7 @@ impl ActiveRun<'_> {
             if batch.prompts.is_empty() {
                 break;
             }
+            self.hold_picture(&batch, 0);
             self.hooks.seam.host_enters("execute");
             self.batch_hooks(&mut batch)?;
             let latents = self.sample(pipeline.as_ref(), &batch, init.as_ref())?;
@@ -90,7 +91,7 @@ impl ActiveRun<'_> {
     }
 
     /// The slice of an iteration, as A1111 takes it.
-    fn batch(&self, iteration: u32) -> Result<Batch, Ended> {
+    pub(super) fn batch(&self, iteration: u32) -> Result<Batch, Ended> {
         let size = self.params.batch_size as usize;
         let from = iteration as usize * size;
         let all = &self.pictures;
@@ -288,6 +289,7 @@ impl ActiveRun<'_> {
     /// Picture by picture: the last hook on its pixels, then the file.
     fn finish_pictures(&mut self, batch: &Batch, pictures: Vec<RgbImage>) -> Result<(), Ended> {
         for (index, picture) in pictures.into_iter().enumerate() {
+            self.hold_picture(batch, index);
             let number = self.finished.len() as u32;
             let frame = Frame { image: number, ..batch.frame(Hook::PostprocessImage) };
             let mut one = vec![picture];

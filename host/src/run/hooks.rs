@@ -15,8 +15,9 @@ use super::{
     pipeline::ModelInfo,
     record::{FailureAction, HookFailure, HookTiming},
     request::OnError,
-    scope::{RunScope, Scope, Services},
+    scope::{RunScope, Scope},
     seam::{CallerId, Reader, Seam, SeamMode},
+    services::RunServices,
     stage::{Slot, Stage},
 };
 use crate::{
@@ -43,7 +44,7 @@ pub(super) struct Hooks {
     /// What plugins add to the infotext.
     pub(super) infotext: InfotextParams,
     pub(super) model: Option<ModelInfo>,
-    pub(super) services: Option<Arc<dyn Services>>,
+    pub(super) services: Option<RunServices>,
     pub(super) cancel: CancelToken,
     pub(super) failures: Vec<HookFailure>,
     /// Plugins that failed under [`OnError::Disable`].
@@ -213,7 +214,7 @@ impl Hooks {
         let shared = RunScope {
             run: &self.run,
             model: self.model.as_ref(),
-            services: self.services.as_deref(),
+            services: self.services.as_ref(),
             cancel: &self.cancel,
         };
         let mut scope = Scope {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     error::RunError,
-    pipeline::Pipeline,
+    pipeline::{Catalogue, Pipeline},
     request::RunRequest,
     stage::{Slot, Stage},
 };
@@ -85,7 +85,11 @@ impl Params {
     ///
     /// # Errors
     /// [`RunError::Parameter`] and [`RunError::Pipeline`].
-    pub(super) fn settle(&mut self, pipeline: &dyn Pipeline) -> Result<(), RunError> {
+    pub(super) fn settle(
+        &mut self,
+        pipeline: &dyn Pipeline,
+        catalogue: Catalogue,
+    ) -> Result<(), RunError> {
         let model = pipeline.model();
         let sides = [
             ("width", &mut self.width, model.native_size.0),
@@ -95,16 +99,7 @@ impl Params {
             if *side == 0 {
                 *side = native;
             }
-            let multiple = model.size_multiple.max(1);
-            if !side.is_multiple_of(multiple) {
-                let nearest = (*side / multiple).max(1) * multiple;
-                let reason = format!(
-                    "{side} is no multiple of {multiple}, which {} needs; try {nearest} or {}",
-                    model.name,
-                    nearest + multiple
-                );
-                return Err(RunError::Parameter { field, reason });
-            }
+            fits(field, *side, model.size_multiple)?;
         }
         let pixels = u64::from(self.width) * u64::from(self.height) * u64::from(self.batch_size);
         if pixels > MOST_PIXELS {
@@ -118,20 +113,22 @@ impl Params {
             );
             return Err(RunError::Parameter { field: "batch_size", reason });
         }
-        let unknown =
-            |kind, name: &str, known: Vec<&str>| super::pipeline::PipelineError::UnknownName {
-                kind,
-                name: name.to_owned(),
-                known: known.join(", "),
-            };
-        let sampler = pipeline.sampler_name(&self.sampler);
-        pipeline
-            .scheduler_name(&self.scheduler, &self.sampler)
-            .ok_or_else(|| unknown("scheduler", &self.scheduler, pipeline.schedulers()))?;
-        sampler
-            .ok_or_else(|| unknown("sampler", &self.sampler, pipeline.samplers()))?
-            .clone_into(&mut self.sampler);
+        catalogue.find_scheduler(&self.scheduler, &self.sampler)?;
+        catalogue.find_sampler(&self.sampler)?.clone_into(&mut self.sampler);
         self.check()
+    }
+
+    /// Checks what can be checked before the checkpoint is loaded; `multiple` is what sides have to be
+    /// multiples of.
+    ///
+    /// # Errors
+    /// As [`Params::settle`].
+    pub(super) fn foresee(&self, catalogue: Catalogue, multiple: u32) -> Result<(), RunError> {
+        self.check()?;
+        catalogue.find_scheduler(&self.scheduler, &self.sampler)?;
+        catalogue.find_sampler(&self.sampler)?;
+        fits("width", self.width, multiple)?;
+        fits("height", self.height, multiple)
     }
 
     /// Checks what can be checked without a checkpoint.
@@ -226,4 +223,18 @@ impl Params {
             .field(Field::DoNotSaveSamples, Slot::Bool(&mut self.do_not_save_samples))
             .field(Field::DoNotSaveGrid, Slot::Bool(&mut self.do_not_save_grid))
     }
+}
+
+/// A side of a picture against what the checkpoint needs; 0 is a side that is not known yet.
+fn fits(field: &'static str, side: u32, multiple: u32) -> Result<(), RunError> {
+    let multiple = multiple.max(1);
+    if side.is_multiple_of(multiple) {
+        return Ok(());
+    }
+    let nearest = (side / multiple).max(1) * multiple;
+    let reason = format!(
+        "{side} is no multiple of {multiple}, which the checkpoint needs; try {nearest} or {}",
+        nearest + multiple
+    );
+    Err(RunError::Parameter { field, reason })
 }

@@ -271,23 +271,50 @@ pub enum PipelineError {
     Engine(String),
 }
 
+/// The samplers and schedulers of an engine. They do not depend on the checkpoint.
+#[derive(Clone, Copy, Debug)]
+pub struct Catalogue {
+    /// The names of all samplers, as A1111 has them.
+    pub samplers: fn() -> Vec<&'static str>,
+    /// The names of all schedulers, as A1111 has them.
+    pub schedulers: fn() -> Vec<&'static str>,
+    /// A sampler's name as A1111 writes it, for a name or alias in any case.
+    pub sampler: fn(&str) -> Option<&'static str>,
+    /// What a scheduler's name means for a sampler: “Automatic” resolved where the sampler has a
+    /// default of its own, for the infotext.
+    pub scheduler: fn(&str, &str) -> Option<&'static str>,
+}
+
+impl Catalogue {
+    /// The sampler of that name.
+    ///
+    /// # Errors
+    /// [`PipelineError::UnknownName`], with those that there are.
+    pub fn find_sampler(&self, name: &str) -> Result<&'static str, PipelineError> {
+        (self.sampler)(name).ok_or_else(|| PipelineError::UnknownName {
+            kind: "sampler",
+            name: name.to_owned(),
+            known: (self.samplers)().join(", "),
+        })
+    }
+
+    /// The scheduler that the name means for that sampler.
+    ///
+    /// # Errors
+    /// [`PipelineError::UnknownName`], with those that there are.
+    pub fn find_scheduler(&self, name: &str, sampler: &str) -> Result<&'static str, PipelineError> {
+        (self.scheduler)(name, sampler).ok_or_else(|| PipelineError::UnknownName {
+            kind: "scheduler",
+            name: name.to_owned(),
+            known: (self.schedulers)().join(", "),
+        })
+    }
+}
+
 /// A loaded checkpoint and what can be done with it. Shared by all runs.
 pub trait Pipeline: fmt::Debug + Send + Sync {
     /// The checkpoint.
     fn model(&self) -> &ModelInfo;
-
-    /// The names of all samplers, as A1111 has them.
-    fn samplers(&self) -> Vec<&'static str>;
-
-    /// The names of all schedulers, as A1111 has them.
-    fn schedulers(&self) -> Vec<&'static str>;
-
-    /// A sampler's name as A1111 writes it, for a name or alias in any case.
-    fn sampler_name(&self, name: &str) -> Option<&'static str>;
-
-    /// What a scheduler's name means for a sampler: “Automatic” resolved where the sampler has a
-    /// default of its own, for the infotext.
-    fn scheduler_name(&self, name: &str, sampler: &str) -> Option<&'static str>;
 
     /// Encodes prompts, one row each, all with the same number of tokens.
     ///
@@ -348,4 +375,14 @@ pub trait ModelProvider: fmt::Debug + Send + Sync {
 
     /// The checkpoints there are, the default one first.
     fn list(&self) -> Vec<Checkpoint>;
+
+    /// The samplers and schedulers, the same for all checkpoints.
+    fn catalogue(&self) -> Catalogue;
+
+    /// Sides of pictures have to be multiples of this many pixels, by the checkpoint's configuration:
+    /// no weights are read.
+    ///
+    /// # Errors
+    /// No such checkpoint, or a configuration that cannot be read.
+    fn size_multiple(&self, name: Option<&str>) -> Result<u32, PipelineError>;
 }

@@ -31,7 +31,7 @@ impl ActiveRun<'_> {
         self.load_checkpoint()?;
         self.hooks.seam.host_enters("prepare");
         if let Some(pipeline) = &self.pipeline {
-            self.params.settle(pipeline.as_ref())?;
+            self.params.settle(pipeline.as_ref(), self.runner.provider().catalogue())?;
         }
         self.fit_init_images();
         self.pictures = self.prompts_and_seeds();
@@ -61,7 +61,9 @@ impl ActiveRun<'_> {
         let name = (!name.is_empty()).then_some(&*name);
         let (pipeline, fresh) = self.runner.provider().get(name)?;
         let model = pipeline.model().clone();
-        self.names = Names { samplers: pipeline.samplers(), schedulers: pipeline.schedulers() };
+        let catalogue = self.runner.provider().catalogue();
+        self.names =
+            Names { samplers: (catalogue.samplers)(), schedulers: (catalogue.schedulers)() };
         self.record.model = Some(model.clone());
         self.record.engine = Some(pipeline.build());
         self.hooks.model = Some(model);
@@ -155,10 +157,9 @@ impl ActiveRun<'_> {
         let clip_skip = self.hooks.seam.host_int("CLIP_stop_at_last_layers");
         let folder = self.samples_folder();
         if let Some(pipeline) = &self.pipeline {
-            let seed = self.pictures.all_seeds.first().copied().unwrap_or(0);
-            let services = RunServices::new(pipeline.clone(), clip_skip, folder, seed);
-            self.hooks.services = Some(Arc::new(services));
+            self.hooks.services = Some(RunServices::new(pipeline.clone(), clip_skip, folder));
         }
+        self.hold_picture(&self.batch(0)?, 0);
         let stage = self
             .params
             .show(Stage::new())

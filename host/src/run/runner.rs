@@ -232,17 +232,14 @@ impl<'r> ActiveRun<'r> {
         if pins && !runner.recording {
             return Err(Refused::PinWithoutSnapshot);
         }
-        let params = Params::of(&request);
-        params.check().map_err(|error| match error {
-            RunError::Parameter { field, reason } => Refused::Parameter { field, reason },
-            other => Refused::Parameter { field: "request", reason: other.to_string() },
-        })?;
         let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         // One look at options, schema and plugins.
         let state = runner.store.load_full();
         let overrides = request.override_settings.iter().map(|(key, value)| (key.as_str(), value));
-        let seam =
+        let mut seam =
             Seam::open(id.clone(), runner.store.clone(), overrides).map_err(Refused::Overrides)?;
+        let params = Params::of(&request);
+        foresee(runner, &params, &mut seam)?;
         let set = &state.companion;
         for plugin in request.plugin_args.keys() {
             if set.get(plugin).is_none() {
@@ -339,6 +336,22 @@ impl<'r> ActiveRun<'r> {
         }
         self.runner.records.put(&self.record)
     }
+}
+
+/// Refuses what cannot be drawn, as far as that can be told before plugins see the request: they may
+/// ask for another checkpoint, and what they make of it is checked once more.
+fn foresee(runner: &Runner, params: &Params, seam: &mut Seam) -> Result<(), Refused> {
+    let provider = runner.provider();
+    let refused = |error: RunError| match error {
+        RunError::Parameter { field, reason } => Refused::Parameter { field, reason },
+        other => Refused::Request(other.to_string()),
+    };
+    params.check().map_err(refused)?;
+    seam.host_enters("open");
+    let name = seam.host_text("sd_model_checkpoint");
+    let name = (!name.is_empty()).then_some(&*name);
+    let multiple = provider.size_multiple(name).map_err(|error| refused(error.into()))?;
+    params.foresee(provider.catalogue(), multiple).map_err(refused)
 }
 
 fn timestamp(time: &Zoned) -> String {

@@ -13,6 +13,7 @@ use super::{
     prepare::first_text,
     record::RecordedOutput,
     runner::{ActiveRun, Picture},
+    services::AtHand,
     stage::{PictureAccess, Slot, Stage},
 };
 use crate::output::{
@@ -43,6 +44,33 @@ struct Caption<'a> {
     iteration: u32,
 }
 
+/// The texts of a caption.
+struct Prompts {
+    prompt: String,
+    negative_prompt: String,
+}
+
+impl Prompts {
+    fn of(batch: &Batch, index: usize) -> Self {
+        Self {
+            prompt: text_at(&batch.prompts, index),
+            negative_prompt: text_at(&batch.negative_prompts, index),
+        }
+    }
+
+    fn caption(&self, batch: &Batch, index: usize, number: u32) -> Caption<'_> {
+        Caption {
+            prompt: &self.prompt,
+            negative_prompt: &self.negative_prompt,
+            seed: batch.seeds.get(index).copied().unwrap_or(0),
+            subseed: batch.subseeds.get(index).copied().unwrap_or(0),
+            number,
+            batch_index: index as u32,
+            iteration: batch.iteration,
+        }
+    }
+}
+
 impl Caption<'_> {
     fn show<'a>(&self, stage: Stage<'a>) -> Stage<'a> {
         stage
@@ -62,18 +90,33 @@ impl ActiveRun<'_> {
         image: RgbImage,
     ) -> Result<(), Ended> {
         self.hooks.seam.host_enters("save");
-        let caption = Caption {
-            prompt: &text_at(&batch.prompts, index),
-            negative_prompt: &text_at(&batch.negative_prompts, index),
-            seed: batch.seeds.get(index).copied().unwrap_or(0),
-            subseed: batch.subseeds.get(index).copied().unwrap_or(0),
-            number: self.finished.len() as u32,
-            batch_index: index as u32,
-            iteration: batch.iteration,
-        };
+        let (prompts, number) = (Prompts::of(batch, index), self.finished.len());
+        let caption = prompts.caption(batch, index, number as u32);
         let infotext = self.infotext(&caption);
-        let save = self.hooks.seam.host_bool("samples_save") && !self.params.do_not_save_samples;
-        self.keep(Kind::Sample, image, infotext, &caption, save, Some(self.finished.len()))
+        let save = self.saves_samples();
+        self.keep(Kind::Sample, image, infotext, &caption, save, Some(number))
+    }
+
+    fn saves_samples(&mut self) -> bool {
+        self.hooks.seam.host_bool("samples_save") && !self.params.do_not_save_samples
+    }
+
+    /// Tells the services which picture plugins are at work on.
+    pub(super) fn hold_picture(&mut self, batch: &Batch, index: usize) {
+        if self.hooks.plugins().next().is_none() {
+            return;
+        }
+        self.hooks.seam.host_enters("services");
+        let prompts = Prompts::of(batch, index);
+        let caption = prompts.caption(batch, index, self.finished.len() as u32);
+        let infotext = self.infotext(&caption);
+        let with_infotext = self.hooks.seam.host_bool("enable_pnginfo");
+        let save = self.saves_samples();
+        let picture =
+            AtHand { seed: caption.seed, infotext: with_infotext.then_some(infotext), save };
+        if let Some(services) = &mut self.hooks.services {
+            services.hold(picture);
+        }
     }
 
     /// Makes the grid of a run with several pictures, as A1111 v1.10.1 does: saved and put in front
@@ -131,9 +174,10 @@ impl ActiveRun<'_> {
         let ensd = Some(seam.host_int("eta_noise_seed_delta"));
         let rng = Some(seam.host_text("randn_source").to_string());
         let model = self.hooks.model.as_ref();
-        let schedule = self.pipeline.as_ref().and_then(|pipeline| {
-            pipeline.scheduler_name(&self.params.scheduler, &self.params.sampler)
-        });
+        let schedule = (self.runner.provider().catalogue().scheduler)(
+            &self.params.scheduler,
+            &self.params.sampler,
+        );
         let params = RunParams {
             steps: self.params.steps,
             sampler: self.params.sampler.clone(),
@@ -338,9 +382,10 @@ impl ActiveRun<'_> {
         let plain_grid = kind == Kind::Grid && !seam.host_bool("grid_extended_filename");
         let model = self.hooks.model.as_ref();
         let job_timestamp = self.started.strftime("%Y%m%d%H%M%S").to_string();
-        let scheduler = self.pipeline.as_ref().and_then(|pipeline| {
-            pipeline.scheduler_name(&self.params.scheduler, &self.params.sampler)
-        });
+        let scheduler = (self.runner.provider().catalogue().scheduler)(
+            &self.params.scheduler,
+            &self.params.sampler,
+        );
         let parts = NameParts {
             image,
             now: &Zoned::now(),

@@ -11,8 +11,9 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     cancel::CancelToken,
-    pipeline::{ModelInfo, PipelineError},
+    pipeline::ModelInfo,
     seam::{Seam, SeamError, SeamMode},
+    services::RunServices,
     stage::Stage,
 };
 use crate::{
@@ -21,23 +22,11 @@ use crate::{
     plugins::{PluginId, registry, values},
 };
 
-/// Work that the run does for hooks.
-pub(super) trait Services {
-    /// Does it.
-    ///
-    /// # Errors
-    /// Where the work fails.
-    fn serve(&self, request: ServiceRequest<'_>) -> Result<ServiceReply, PipelineError>;
-
-    /// The pictures that it saved for plugins.
-    fn saved(&self) -> Vec<std::path::PathBuf>;
-}
-
 /// What is the same for every hook call of a run.
 pub(super) struct RunScope<'a> {
     pub(super) run: &'a Arc<str>,
     pub(super) model: Option<&'a ModelInfo>,
-    pub(super) services: Option<&'a dyn Services>,
+    pub(super) services: Option<&'a RunServices>,
     pub(super) cancel: &'a CancelToken,
 }
 

@@ -8,10 +8,7 @@ use std::{
 use atelier_plugin_abi::host::{ServiceReply, ServiceRequest};
 use image::RgbImage;
 
-use super::{
-    pipeline::{Pipeline, PipelineError, Tensor},
-    scope::Services,
-};
+use super::pipeline::{Pipeline, PipelineError, Tensor};
 use crate::output::{
     encode::{Format, encode},
     sequence::{Naming, Target, save_image_file},
@@ -23,19 +20,29 @@ pub(super) struct RunServices {
     pipeline: Arc<dyn Pipeline>,
     clip_skip: u32,
     folder: PathBuf,
-    seed: i64,
+    at_hand: AtHand,
     saved: Mutex<Vec<PathBuf>>,
 }
 
+/// The picture that a plugin saves another one beside.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AtHand {
+    pub(super) seed: i64,
+    /// None where files are to have none.
+    pub(super) infotext: Option<String>,
+    /// Whether anything is to be saved at all.
+    pub(super) save: bool,
+}
+
 impl RunServices {
-    pub(super) fn new(
-        pipeline: Arc<dyn Pipeline>,
-        clip_skip: i64,
-        folder: PathBuf,
-        seed: i64,
-    ) -> Self {
+    pub(super) fn new(pipeline: Arc<dyn Pipeline>, clip_skip: i64, folder: PathBuf) -> Self {
         let clip_skip = u32::try_from(clip_skip).unwrap_or(1).max(1);
-        Self { pipeline, clip_skip, folder, seed, saved: Mutex::default() }
+        Self { pipeline, clip_skip, folder, at_hand: AtHand::default(), saved: Mutex::default() }
+    }
+
+    /// From here on plugins save beside this picture.
+    pub(super) fn hold(&mut self, picture: AtHand) {
+        self.at_hand = picture;
     }
 
     /// A plugin's tensor is looked at before the engine gets it.
@@ -64,8 +71,9 @@ impl RunServices {
         let failed = |error: &dyn std::fmt::Display| PipelineError::Engine(error.to_string());
         let picture = RgbImage::from_raw(width as u32, height as u32, data.to_vec())
             .ok_or_else(|| failed(&"the picture's bytes do not fill its size"))?;
-        let bytes = encode(&picture, Format::Png, None, &[]).map_err(|error| failed(&error))?;
-        let decoration = format!("{}{suffix}", self.seed);
+        let bytes = encode(&picture, Format::Png, self.at_hand.infotext.as_deref(), &[])
+            .map_err(|error| failed(&error))?;
+        let decoration = format!("{}{suffix}", self.at_hand.seed);
         let target = Target {
             folder: &self.folder,
             basename: "",
@@ -75,10 +83,12 @@ impl RunServices {
         };
         save_image_file(&target, &bytes).map_err(|error| failed(&error))
     }
-}
 
-impl Services for RunServices {
-    fn serve(&self, request: ServiceRequest<'_>) -> Result<ServiceReply, PipelineError> {
+    /// Does what a hook asks for.
+    ///
+    /// # Errors
+    /// Where the work fails.
+    pub(super) fn serve(&self, request: ServiceRequest<'_>) -> Result<ServiceReply, PipelineError> {
         let tensor = |Tensor { shape, data }| ServiceReply::Tensor { shape, rank: 4, data };
         Ok(match request {
             ServiceRequest::EncodeText(text) => {
@@ -94,6 +104,7 @@ impl Services for RunServices {
                 Self::fits("pixels", shape, (3, self.pipeline.model().vae_factor))?;
                 tensor(self.pipeline.encode(&Tensor { shape, data: data.to_vec() })?)
             }
+            ServiceRequest::SavePicture { .. } if !self.at_hand.save => ServiceReply::Nothing,
             ServiceRequest::SavePicture { suffix, width, height, data } => {
                 let path = self.save(suffix, (width, height), data)?;
                 self.saved.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
@@ -102,7 +113,8 @@ impl Services for RunServices {
         })
     }
 
-    fn saved(&self) -> Vec<PathBuf> {
+    /// The pictures that it saved for plugins.
+    pub(super) fn saved(&self) -> Vec<PathBuf> {
         self.saved.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -2,7 +2,11 @@
 
 use abi_stable::StableAbi;
 
-use crate::{codes::Element, tables::ContextTableRef, value::ValueRef};
+use crate::{
+    codes::Element,
+    tables::{ContextTable, ContextTableRef},
+    value::ValueRef,
+};
 
 /// Something only its owner knows the inside of.
 #[repr(C)]
@@ -102,6 +106,9 @@ impl RawValue {
     }
 }
 
+/// The most dimensions of a [`RawBuffer`]. What 1.0 lends has four at most; a video would have five.
+pub const MAX_RANK: usize = 6;
+
 /// A view of memory, contiguous, last dimension fastest. It lives until the hook returns.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, StableAbi)]
@@ -113,19 +120,41 @@ pub struct RawBuffer {
     /// How many entries of `shape` count.
     pub rank: u32,
     /// Sizes, outermost first; 1 behind `rank`.
-    pub shape: [u64; 4],
+    pub shape: [u64; MAX_RANK],
+    /// Zero; room for what a later version has to say.
+    pub reserved: [u64; 2],
 }
 
 impl RawBuffer {
     /// Nothing.
-    pub const EMPTY: Self =
-        Self { data: std::ptr::null_mut(), element: Element::U8.code(), rank: 0, shape: [1; 4] };
+    pub const EMPTY: Self = Self {
+        data: std::ptr::null_mut(),
+        element: Element::U8.code(),
+        rank: 0,
+        shape: [1; MAX_RANK],
+        reserved: [0; 2],
+    };
 
-    /// Number of elements, or `None` where the product leaves `usize`.
+    /// Describes memory of the given sizes, of which the first [`MAX_RANK`] count.
+    #[must_use]
+    pub fn new(data: *mut Opaque, element: Element, sizes: &[usize]) -> Self {
+        let mut shape = [1; MAX_RANK];
+        for (to, from) in shape.iter_mut().zip(sizes) {
+            *to = *from as u64;
+        }
+        let rank = sizes.len().min(MAX_RANK) as u32;
+        Self { data, element: element.code(), rank, shape, ..Self::EMPTY }
+    }
+
+    /// Number of elements, or `None` where the product leaves `usize` or there are more dimensions
+    /// than a shape holds.
     #[must_use]
     pub fn len(&self) -> Option<usize> {
         if self.rank == 0 {
             return Some(0);
+        }
+        if self.rank as usize > MAX_RANK {
+            return None;
         }
         self.shape
             .iter()
@@ -185,15 +214,22 @@ impl Frame {
 }
 
 /// One call of a hook: where it is, and the host it may talk to. Lives until the hook returns.
+///
+/// The table is plain memory that says how long it is, the same for plugins in Rust and in C. For
+/// those in Rust its layout is compared at load nonetheless: that is what the phantom parameter does.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
+#[sabi(phantom_type_param = ContextTableRef)]
 pub struct Call {
     /// Plain data about the place in the run.
     pub frame: *const Frame,
     /// The host's side of the call; passed back with every function of `table`.
     pub context: *mut Opaque,
     /// The functions.
-    pub table: ContextTableRef,
+    #[sabi(unsafe_opaque_field)]
+    pub table: *const ContextTable,
+    /// Zero; room for what a later version has to say.
+    pub reserved: [u64; 2],
 }
 
 impl std::fmt::Debug for Call {

@@ -4,13 +4,12 @@ mod instance;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use abi_stable::{prefix_type::WithMetadata, staticref};
-
 use crate::{
     codes::{Buffer, Element, Field, Level, ListOp, OptionSource, OptionTarget, Service, Status},
     frame::{Call, Frame, Opaque, RawBuffer, RawValue, Str},
-    tables::{ContextTable, ContextTableRef},
+    tables::ContextTable,
     value::{Value, ValueRef},
+    version::ABI_VERSION,
 };
 
 pub use instance::{CallFailure, HostLog, LoadedPlugin, LoadedRun, Module, leak_host};
@@ -82,7 +81,7 @@ pub enum ServiceRequest<'a> {
         /// The pixels, 0 to 1.
         data: &'a [f32],
     },
-    /// Save a picture.
+    /// Save a picture. Answers its path, or nothing where the request wants nothing saved.
     SavePicture {
         /// What to put behind the file's name.
         suffix: &'a str,
@@ -109,6 +108,8 @@ pub enum ServiceReply {
     },
     /// A path or other text.
     Text(String),
+    /// Nothing: it was not to be done.
+    Nothing,
 }
 
 /// What the host does for one call of a hook. The host implements it per stage of a run; a plugin
@@ -244,31 +245,30 @@ pub fn with_call<R>(
     let answer = call(&Call {
         frame,
         context: std::ptr::from_mut(&mut bridge).cast::<Opaque>(),
-        table: Tables::CONTEXT,
+        table: &raw const CONTEXT,
+        reserved: [0; 2],
     });
     (answer, bridge.words)
 }
 
-struct Tables;
-
-impl Tables {
-    staticref!(const CONTEXT_VALUE: WithMetadata<ContextTable> = WithMetadata::new(ContextTable {
-        get,
-        set,
-        read_option,
-        read_all_options,
-        write_option,
-        buffer,
-        resize,
-        infotext,
-        service,
-        cancelled,
-        log,
-        message,
-        fail,
-    }));
-    const CONTEXT: ContextTableRef = ContextTableRef(Self::CONTEXT_VALUE.as_prefix());
-}
+static CONTEXT: ContextTable = ContextTable {
+    size: size_of::<ContextTable>(),
+    abi_major: ABI_VERSION.major,
+    abi_minor: ABI_VERSION.minor,
+    get,
+    set,
+    read_option,
+    read_all_options,
+    write_option,
+    buffer,
+    resize,
+    infotext,
+    service,
+    cancelled,
+    log,
+    message,
+    fail,
+};
 
 /// Runs host code for a plugin. A panic of the host must not cross the plugin's frames, which may be
 /// C: it becomes a refusal.
@@ -406,12 +406,7 @@ fn raw_buffer(view: BufferView<'_>) -> RawBuffer {
         Elements::U8(data) => (data.as_ptr().cast_mut().cast::<Opaque>(), Element::U8),
         Elements::U8Mut(data) => (data.as_mut_ptr().cast::<Opaque>(), Element::U8),
     };
-    RawBuffer {
-        data,
-        element: element.code(),
-        rank: view.rank as u32,
-        shape: view.shape.map(|size| size as u64),
-    }
+    RawBuffer::new(data, element, view.shape.get(..view.rank).unwrap_or(&view.shape))
 }
 
 unsafe extern "C" fn resize(
@@ -452,7 +447,7 @@ unsafe extern "C" fn service(
             let known = Service::from_code(code).ok_or_else(|| not_here("service", code))?;
             let words = text(words);
             let input = if input.is_null() { RawBuffer::EMPTY } else { *input };
-            let shape = input.shape.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+            let shape = four(&input)?;
             let request = match known {
                 Service::EncodeText => ServiceRequest::EncodeText(&words),
                 Service::Decode => ServiceRequest::Decode { shape, data: floats(&input)? },
@@ -466,6 +461,7 @@ unsafe extern "C" fn service(
             };
             match bridge.host.service(request)? {
                 ServiceReply::Text(text) => *out_text = bridge.lend(Value::Text(text.into())),
+                ServiceReply::Nothing => *out_text = RawValue::NULL,
                 ServiceReply::Tensor { shape, rank, data } => {
                     *out = raw_buffer(BufferView { shape, rank, elements: Elements::F32(&data) });
                     bridge.tensors.push(data);
@@ -474,6 +470,17 @@ unsafe extern "C" fn service(
             Ok(())
         })
     }
+}
+
+/// The sizes of a plugin's buffer; the host's services take four at most.
+fn four(buffer: &RawBuffer) -> Result<[usize; 4], Refusal> {
+    let rank = buffer.rank as usize;
+    if rank > 4 {
+        let message = format!("the buffer has {rank} dimensions; this service takes four at most");
+        return Err(Refusal::new(Status::BadValue, message));
+    }
+    let size = |at: usize| usize::try_from(buffer.shape[at]).unwrap_or(usize::MAX);
+    Ok([size(0), size(1), size(2), size(3)])
 }
 
 /// # Safety

@@ -6,13 +6,31 @@ use abi_stable::StableAbi;
 
 use crate::frame::{Call, Opaque, RawBuffer, RawValue, Str};
 
+/// A function of a table, or `None` where the table ends before it: the other side is of an earlier
+/// minor version.
+macro_rules! function {
+    ($table:expr, $type:ident, $name:ident) => {{
+        let table: *const $crate::tables::$type = $table;
+        let end = core::mem::offset_of!($type, $name) + size_of::<usize>();
+        if (*table).size >= end { Some((*table).$name) } else { None }
+    }};
+}
+pub(crate) use function;
+
 /// What a hook may ask of the host. Every function takes the `context` of its [`Call`] first, is
 /// called on the thread the hook runs on, and returns a [`crate::codes::Status`].
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = ContextTableRef)))]
-#[sabi(missing_field(panic))]
+#[sabi(missing_field(option))]
 pub struct ContextTable {
+    /// Size of this table in bytes. What lies beyond is not there: ask before a function is called
+    /// that came with a minor version.
+    pub size: usize,
+    /// The host's version of the ABI.
+    pub abi_major: u32,
+    /// The host's version of the ABI.
+    pub abi_minor: u32,
     /// Reads a [`crate::Field`].
     pub get: unsafe extern "C" fn(*mut Opaque, u32, u64, *mut RawValue) -> u32,
     /// Writes a [`crate::Field`].
@@ -54,8 +72,14 @@ pub struct ContextTable {
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = HostTableRef)))]
-#[sabi(missing_field(panic))]
+#[sabi(missing_field(option))]
 pub struct HostTable {
+    /// Size of this table in bytes, as in [`ContextTable`].
+    pub size: usize,
+    /// The host's version of the ABI.
+    pub abi_major: u32,
+    /// The host's version of the ABI.
+    pub abi_minor: u32,
     /// 1 where a log line of that level and target would be kept.
     pub log_enabled: unsafe extern "C" fn(*const Opaque, u32, Str) -> u32,
     /// Writes a log line: level, target, message.
@@ -66,14 +90,18 @@ pub struct HostTable {
 /// The host as a plugin keeps it.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
+#[sabi(phantom_type_param = HostTableRef)]
 pub struct Host {
     /// Passed back with every function of `table`.
     pub context: *const Opaque,
     /// The functions.
-    pub table: HostTableRef,
+    #[sabi(unsafe_opaque_field)]
+    pub table: *const HostTable,
+    /// Zero; room for what a later version has to say.
+    pub reserved: [u64; 2],
 }
 
-// SAFETY: the host promises that `context` lives for ever and that the table's functions may be
+// SAFETY: the host promises that `context` and `table` live for ever and that the functions may be
 // called from any thread (see `HostTable`).
 unsafe impl Send for Host {}
 // SAFETY: as above.
@@ -93,6 +121,8 @@ pub struct Sink {
     pub context: *mut Opaque,
     /// Called once with the text, which lives for the call.
     pub write: unsafe extern "C" fn(*mut Opaque, Str),
+    /// Zero; room for what a later version has to say.
+    pub reserved: [u64; 2],
 }
 
 /// A plugin, as its library exports it. Every function but `manifest` returns a
@@ -100,7 +130,7 @@ pub struct Sink {
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = PluginModuleRef)))]
-#[sabi(missing_field(panic))]
+#[sabi(missing_field(option))]
 pub struct PluginModule {
     /// The manifest's JSON, equal to the one embedded in the file.
     pub manifest: extern "C" fn() -> Str,
@@ -108,7 +138,7 @@ pub struct PluginModule {
     /// words of it instead.
     pub describe: unsafe extern "C" fn(*const Sink) -> u32,
     /// Makes the plugin. On success the last argument receives it.
-    pub create: unsafe extern "C" fn(Host, *const Call, *mut *mut Opaque) -> u32,
+    pub create: unsafe extern "C" fn(*const Host, *const Call, *mut *mut Opaque) -> u32,
     /// Calls a hook of the plugin (`&self`, from any thread).
     pub call_plugin: unsafe extern "C" fn(*const Opaque, *const Call) -> u32,
     /// Makes an instance for a run. On success the last argument receives it.

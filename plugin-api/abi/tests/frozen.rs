@@ -10,10 +10,7 @@ use atelier_plugin_abi::{
     codes::{COUNT, Element, ListOp, OptionSource, OptionTarget, Service, Status},
     frame::{Call, Frame, Opaque, RawBuffer, RawValue, Str},
     manifest,
-    tables::{
-        ContextTable, ContextTableRef, Host, HostTable, HostTableRef, PluginModule,
-        PluginModuleRef, Sink,
-    },
+    tables::{ContextTable, Host, HostTable, PluginModule, PluginModuleRef, Sink},
 };
 
 macro_rules! offsets {
@@ -28,24 +25,20 @@ fn structs_keep_their_sizes_and_offsets() {
     assert_eq!(offsets!(Str: ptr len), [0, 8]);
     assert_eq!((size_of::<RawValue>(), align_of::<RawValue>()), (32, 8));
     assert_eq!(offsets!(RawValue: kind reserved bits text), [0, 4, 8, 16]);
-    assert_eq!((size_of::<RawBuffer>(), align_of::<RawBuffer>()), (48, 8));
-    assert_eq!(offsets!(RawBuffer: data element rank shape), [0, 8, 12, 16]);
+    assert_eq!((size_of::<RawBuffer>(), align_of::<RawBuffer>()), (80, 8));
+    assert_eq!(offsets!(RawBuffer: data element rank shape reserved), [0, 8, 12, 16, 64]);
     assert_eq!((size_of::<Frame>(), align_of::<Frame>()), (72, 8));
     assert_eq!(
         offsets!(Frame: hook iteration image step total_steps model_call sigma cfg_scale reserved),
         [0, 4, 8, 12, 16, 20, 24, 32, 40]
     );
-    assert_eq!((size_of::<Call>(), align_of::<Call>()), (24, 8));
-    assert_eq!(offsets!(Call: frame context table), [0, 8, 16]);
-    assert_eq!((size_of::<Host>(), align_of::<Host>()), (16, 8));
-    assert_eq!(offsets!(Host: context table), [0, 8]);
-    assert_eq!((size_of::<Sink>(), align_of::<Sink>()), (16, 8));
-    assert_eq!(offsets!(Sink: context write), [0, 8]);
-    for size in
-        [size_of::<ContextTableRef>(), size_of::<HostTableRef>(), size_of::<PluginModuleRef>()]
-    {
-        assert_eq!(size, 8);
-    }
+    assert_eq!((size_of::<Call>(), align_of::<Call>()), (40, 8));
+    assert_eq!(offsets!(Call: frame context table reserved), [0, 8, 16, 24]);
+    assert_eq!((size_of::<Host>(), align_of::<Host>()), (32, 8));
+    assert_eq!(offsets!(Host: context table reserved), [0, 8, 16]);
+    assert_eq!((size_of::<Sink>(), align_of::<Sink>()), (32, 8));
+    assert_eq!(offsets!(Sink: context write reserved), [0, 8, 16]);
+    assert_eq!(size_of::<PluginModuleRef>(), 8);
 }
 
 /// Functions keep their places; new ones come behind, and these lists grow.
@@ -53,11 +46,14 @@ fn structs_keep_their_sizes_and_offsets() {
 #[test]
 fn tables_keep_the_places_of_their_functions() {
     let places = |count: usize| (0..count).map(|at| at * 8).collect::<Vec<_>>();
+    // In front of the functions: the table's size, then the two numbers of the ABI's version.
+    assert_eq!(offsets!(ContextTable: size abi_major abi_minor), [0, 8, 12]);
+    assert_eq!(offsets!(HostTable: size abi_major abi_minor), [0, 8, 12]);
     let context = offsets!(ContextTable: get set read_option read_all_options write_option buffer
         resize infotext service cancelled log message fail);
-    assert_eq!(context.to_vec(), places(13));
-    assert!(size_of::<ContextTable>() >= 13 * 8);
-    assert_eq!(offsets!(HostTable: log_enabled log).to_vec(), places(2));
+    assert_eq!(context.to_vec(), places(15)[2..]);
+    assert!(size_of::<ContextTable>() >= 15 * 8);
+    assert_eq!(offsets!(HostTable: log_enabled log).to_vec(), places(4)[2..]);
     let module = offsets!(PluginModule: manifest describe create call_plugin start call_run drop_run
         drop_plugin);
     assert_eq!(module.to_vec(), places(8));

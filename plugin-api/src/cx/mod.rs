@@ -76,6 +76,13 @@ macro_rules! context {
                 self.cx.cancelled()
             }
 
+            /// The version of the ABI that the host was built with; what came with a later one is
+            /// refused by it.
+            #[must_use]
+            pub fn host_abi(&self) -> crate::AbiVersion {
+                self.cx.host_abi()
+            }
+
             /// Writes a log line for this hook. `tracing`'s macros do the same with less context.
             pub fn log(&self, level: crate::Level, message: &str) {
                 self.cx.log(level, "hook", message);
@@ -233,10 +240,14 @@ macro_rules! services {
         ///
         /// # Errors
         /// Where the text encoder fails.
-        pub fn encode_text(&self, text: &str) -> Result<crate::OwnedTensor, crate::PluginError> {
-            crate::cx::tensor(
-                self.cx.service(&atelier_plugin_abi::host::ServiceRequest::EncodeText(text))?,
-            )
+        pub fn encode_text(
+            &self,
+            text: &str,
+        ) -> Result<crate::OwnedConditioning, crate::PluginError> {
+            let request = atelier_plugin_abi::host::ServiceRequest::EncodeText(text);
+            let crate::OwnedTensor { shape: [n, tokens, width, _], data } =
+                crate::cx::tensor(self.cx.service(&request)?)?;
+            Ok(crate::OwnedConditioning { shape: [n, tokens, width], data })
         }
 
         /// Decodes latents `[n, channels, h, w]` to pixels `[n, 3, H, W]` in 0..1.
@@ -265,8 +276,10 @@ macro_rules! services {
             crate::cx::tensor(self.cx.service(&request)?)
         }
 
-        /// Saves a picture of the plugin's own beside the run's pictures and returns its path. The
-        /// suffix tells it from them, as A1111's `-before-face-restoration` does.
+        /// Saves a picture of the plugin's own beside the run's pictures, with the infotext of the
+        /// picture at hand, as PNG. The suffix tells it from them, as A1111's
+        /// `-before-face-restoration` does. Returns its path, or `None` where request or options say
+        /// that pictures are not to be saved.
         ///
         /// # Errors
         /// Where the picture cannot be written.
@@ -274,7 +287,7 @@ macro_rules! services {
             &self,
             suffix: &str,
             picture: crate::Image<'_>,
-        ) -> Result<String, crate::PluginError> {
+        ) -> Result<Option<String>, crate::PluginError> {
             let request = atelier_plugin_abi::host::ServiceRequest::SavePicture {
                 suffix,
                 width: picture.width,
@@ -282,8 +295,11 @@ macro_rules! services {
                 data: picture.data,
             };
             match self.cx.service(&request)? {
-                atelier_plugin_abi::host::ServiceReply::Text(path) => Ok(path),
-                _ => Err(crate::PluginError::new("the host sent no path for the saved picture")),
+                atelier_plugin_abi::host::ServiceReply::Text(path) => Ok(Some(path)),
+                atelier_plugin_abi::host::ServiceReply::Nothing => Ok(None),
+                atelier_plugin_abi::host::ServiceReply::Tensor { .. } => {
+                    Err(crate::PluginError::new("the host sent no path for the saved picture"))
+                }
             }
         }
     };
@@ -296,9 +312,7 @@ pub(crate) fn tensor(
         atelier_plugin_abi::host::ServiceReply::Tensor { shape, data, .. } => {
             Ok(crate::OwnedTensor { shape, data })
         }
-        atelier_plugin_abi::host::ServiceReply::Text(_) => {
-            Err(PluginError::new("the host sent text where floats were due"))
-        }
+        _ => Err(PluginError::new("the host sent something else where floats were due")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Work that the host does for hooks.
 
+use std::path::Path;
+
 use atelier_host::run::{OnError, RunRequest};
 use atelier_suite::{Log, host};
 use atelier_testkit::{TestHost, both_ways};
@@ -53,7 +55,7 @@ fn every_hook_with_services_has_them_all() {
                 continue;
             }
             let [text, pixels, latents, path] = &results[..] else { panic!("{results:?}") };
-            assert_eq!(text["shape"], json!([1, 77, 8, 1]), "{hook} {wiring:?}");
+            assert_eq!(text["shape"], json!([1, 77, 8]), "{hook} {wiring:?}");
             assert_eq!(pixels["shape"], json!([1, 3, 64, 64]), "{hook}");
             // The fake engine's decoder turns zeros into grey.
             assert_eq!((&pixels["min"], &pixels["max"]), (&json!(0.5), &json!(0.5)), "{hook}");
@@ -141,6 +143,60 @@ fn a_picture_of_a_plugin_is_beside_the_runs_own_and_in_the_record() {
         assert_eq!(told, [json!(path.display().to_string())], "{wiring:?}");
         let picture = image::open(path).expect("a picture").to_rgb8();
         assert_eq!(picture, finished.pictures[0].image);
+        assert_eq!(infotext(path).as_deref(), Some(&*finished.pictures[0].infotext));
+    });
+}
+
+/// The infotext in a PNG.
+fn infotext(path: &Path) -> Option<String> {
+    let bytes = std::fs::read(path).expect("a picture");
+    let texts = atelier_host::output::png::read(&bytes).expect("a PNG").texts;
+    texts.into_iter().find(|(key, _)| key == "parameters").map(|(_, text)| text)
+}
+
+/// Every picture of a run has its own seed and prompt, and so has what a plugin saves beside it.
+#[test]
+fn what_a_plugin_saves_tells_of_the_picture_at_hand() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let mut request = RunRequest { n_iter: 2, batch_size: 2, ..host.request() };
+        let script = json!({ "postprocess_image": [{ "save_picture": "-beside" }] });
+        Log::new(&host, "log").script(&mut request, "probe-a", &script);
+        let finished = host.draw(request);
+        let seeds: Vec<_> = finished
+            .record
+            .saved_by_plugins
+            .iter()
+            .map(|path| infotext(path).expect("infotext"))
+            .map(|text| {
+                text.split("Seed: ")
+                    .nth(1)
+                    .and_then(|rest| rest.split(',').next())
+                    .map(str::to_owned)
+            })
+            .collect();
+        let expected = ["7", "8", "9", "10"].map(|seed| Some(seed.to_owned()));
+        assert_eq!(seeds, expected, "{wiring:?}");
+    });
+}
+
+#[test]
+fn nothing_is_saved_for_a_plugin_where_nothing_is_to_be_saved() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let script = json!({ "postprocess_image": [{ "save_picture": "-extra" }] });
+        for by_option in [false, true] {
+            let log = Log::new(&host, &format!("log-{by_option}"));
+            let mut request = RunRequest { do_not_save_samples: !by_option, ..host.request() };
+            if by_option {
+                request.override_settings.insert("samples_save".to_owned(), false.into());
+            }
+            log.script(&mut request, "probe-a", &script);
+            let finished = host.draw(request);
+            assert_eq!(finished.record.failures, []);
+            assert_eq!(log.results("probe-a", "postprocess_image"), [Value::Null]);
+            assert!(finished.record.saved_by_plugins.is_empty(), "{wiring:?}");
+        }
     });
 }
 

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use atelier_host::run::pipeline::{
-    Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline, PipelineError,
-    Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor,
+    Catalogue, Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline,
+    PipelineError, Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor,
 };
 
 /// Pixels per latent.
@@ -109,24 +109,6 @@ fn lent(tensor: &mut Tensor) -> Lent<'_> {
 impl Pipeline for FakePipeline {
     fn model(&self) -> &ModelInfo {
         &self.model
-    }
-
-    fn samplers(&self) -> Vec<&'static str> {
-        SAMPLERS.to_vec()
-    }
-
-    fn schedulers(&self) -> Vec<&'static str> {
-        SCHEDULERS.to_vec()
-    }
-
-    fn sampler_name(&self, name: &str) -> Option<&'static str> {
-        SAMPLERS.into_iter().find(|known| known.eq_ignore_ascii_case(name))
-    }
-
-    fn scheduler_name(&self, name: &str, sampler: &str) -> Option<&'static str> {
-        let known = SCHEDULERS.into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
-        let own = known == "Automatic" && sampler == "DPM++ 2M";
-        Some(if own { "Karras" } else { known })
     }
 
     fn encode_prompts(
@@ -258,13 +240,37 @@ pub struct FakeProvider {
     loaded: AtomicU64,
 }
 
+const CATALOGUE: Catalogue = Catalogue {
+    samplers: || SAMPLERS.to_vec(),
+    schedulers: || SCHEDULERS.to_vec(),
+    sampler: |name| SAMPLERS.into_iter().find(|known| known.eq_ignore_ascii_case(name)),
+    scheduler: |name, sampler| {
+        let known = SCHEDULERS.into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
+        let own = known == "Automatic" && sampler == "DPM++ 2M";
+        Some(if own { "Karras" } else { known })
+    },
+};
+
+fn known(name: Option<&str>) -> Result<&str, PipelineError> {
+    let name = name.unwrap_or("fake");
+    if ["fake", "other"].contains(&name) {
+        return Ok(name);
+    }
+    let (kind, known) = ("checkpoint", "fake, other".to_owned());
+    Err(PipelineError::UnknownName { kind, name: name.to_owned(), known })
+}
+
 impl ModelProvider for FakeProvider {
+    fn catalogue(&self) -> Catalogue {
+        CATALOGUE
+    }
+
+    fn size_multiple(&self, name: Option<&str>) -> Result<u32, PipelineError> {
+        Ok(FakePipeline::new(known(name)?).model.size_multiple)
+    }
+
     fn get(&self, name: Option<&str>) -> Result<(Arc<dyn Pipeline>, bool), PipelineError> {
-        let name = name.unwrap_or("fake");
-        if !["fake", "other"].contains(&name) {
-            let message = format!("there is no checkpoint “{name}”; there are: fake, other");
-            return Err(PipelineError::Engine(message));
-        }
+        let name = known(name)?;
         let before = self.loaded.swap(hash(name.as_bytes()), Ordering::Relaxed);
         Ok((Arc::new(FakePipeline::new(name)), before != hash(name.as_bytes())))
     }

@@ -101,9 +101,6 @@ struct OutputArgs {
     /// Saves nothing in the output folders
     #[arg(long)]
     no_save: bool,
-    /// Prints the run's record as JSON, and nothing else
-    #[arg(long)]
-    json: bool,
     /// Does not draw the picture in the terminal
     #[arg(long)]
     no_preview: bool,
@@ -157,6 +154,12 @@ impl DrawArgs {
         let Some(given) = self.picture.model.as_deref() else { return Ok(None) };
         let path = Path::new(given);
         if path.is_dir() {
+            if !crate::engine::is_checkpoint(path) {
+                return Err(Failure::refused(format!(
+                    "{given} is no checkpoint: it has neither model_index.json nor unet/config.json; \
+                     name a folder in diffusers' layout"
+                )));
+            }
             return std::path::absolute(path).map(Some).map_err(Failure::failed);
         }
         if path.components().count() > 1 {
@@ -200,10 +203,6 @@ impl DrawArgs {
 
     pub(super) fn keep_overrides(&self) -> bool {
         self.around.keep_overrides
-    }
-
-    pub(super) fn json(&self) -> bool {
-        self.output.json
     }
 
     pub(super) fn preview(&self) -> bool {

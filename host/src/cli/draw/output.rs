@@ -24,8 +24,8 @@ pub(super) fn tell(ui: &Ui, args: &DrawArgs, finished: &Finished) -> Result<(), 
         Some(file) => copy(file, &finished.pictures)?,
         None => Vec::new(),
     };
-    if args.json() {
-        return Ok(Ui::json(&finished.record)?);
+    if ui.json {
+        return Ok(ui.document(&finished.record)?);
     }
     if ui.terminal
         && args.preview()

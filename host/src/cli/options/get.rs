@@ -16,9 +16,6 @@ use crate::{
 pub(in crate::cli) struct GetArgs {
     /// The option
     key: String,
-    /// Prints JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(ui: &Ui, atelier: &Atelier, args: &GetArgs) -> Result<(), Failure> {
@@ -33,8 +30,8 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier, args: &GetArgs) -> Result<(), Fail
         Ui::line(&value.to_string());
         return Ok(());
     };
-    if args.json {
-        return Ok(Ui::json(&as_json(&options, id))?);
+    if ui.json {
+        return Ok(ui.document(&as_json(&options, id))?);
     }
     Ui::line(&options.get(id).to_string());
     if !ui.terminal {

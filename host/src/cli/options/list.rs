@@ -22,9 +22,6 @@ pub(in crate::cli) struct ListArgs {
     /// Only what somebody set
     #[arg(long)]
     changed: bool,
-    /// Prints JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(ui: &Ui, atelier: &Atelier, args: &ListArgs) -> Result<(), Failure> {
@@ -55,12 +52,12 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier, args: &ListArgs) -> Result<(), Fai
     };
     let ids: Vec<OptionId> = schema.iter().map(|(id, _)| id).filter(wanted).collect();
     let unknown: Vec<_> = options.iter_unknown().filter(|_| args.section.is_none()).collect();
-    if args.json {
+    if ui.json {
         let known = ids.iter().map(|id| as_json(&options, *id));
         let unknown = unknown
             .iter()
             .map(|(key, value)| json!({"key": key, "value": value, "set_by": Writer::File}));
-        return Ok(Ui::json(&known.chain(unknown).collect::<Vec<_>>())?);
+        return Ok(ui.document(&known.chain(unknown).collect::<Vec<_>>())?);
     }
     for section in &sections {
         let of = ids.iter().filter(|id| schema.spec(**id).section == *section);

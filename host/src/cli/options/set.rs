@@ -1,6 +1,7 @@
 //! `atelier options set`.
 
 use clap::Args;
+use serde_json::json;
 
 use crate::{
     Atelier,
@@ -31,6 +32,10 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier, args: &SetArgs) -> Result<(), Fail
     let change = store.set(&args.key, value, Writer::Cli)?;
     store.save(atelier.config())?;
     let (old, new) = (change.old(), change.value());
+    if ui.json {
+        let (old, new) = (old.to_json(), new.to_json());
+        return Ok(ui.document(&json!({"key": args.key, "old": old, "value": new}))?);
+    }
     Ui::line(&if change.is_change() {
         format!("{}: {old} → {}", args.key, ui.paint(style::GOOD, &new.to_string()))
     } else {

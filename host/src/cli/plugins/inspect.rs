@@ -22,9 +22,6 @@ use crate::{
 pub(in crate::cli) struct InspectArgs {
     /// A library, or the id of an installed plugin
     plugin: String,
-    /// Prints JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// What can be known of a library without running it.
@@ -47,11 +44,15 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let path = find(global, atelier, &args.plugin)?;
     let report = look(atelier, &path)?;
-    if args.json {
-        return Ok(Ui::json(&report)?);
+    if ui.json {
+        ui.document(&report)?;
+    } else {
+        print(ui, &report);
     }
-    print(ui, &report);
-    Ok(())
+    match report.problem {
+        None => Ok(()),
+        Some(problem) => Err(Failure::failed(problem)),
+    }
 }
 
 fn find(global: &Global, atelier: &Atelier, wanted: &str) -> Result<PathBuf, Failure> {
@@ -72,7 +73,7 @@ fn find(global: &Global, atelier: &Atelier, wanted: &str) -> Result<PathBuf, Fai
 }
 
 fn look(atelier: &Atelier, path: &Path) -> Result<Report, Failure> {
-    let library = cache::copy(path, &atelier.data().join("cache").join("plugins"))?;
+    let library = cache::copy(path, &atelier.loader().cache)?;
     let mut report = Report {
         path: path.to_owned(),
         size: library.bytes.len() as u64,

@@ -13,7 +13,7 @@ use crate::{
     plugins::{Entry, PluginId, PluginState},
 };
 
-pub(super) fn run(ui: &Ui, atelier: &Atelier, json: bool) -> Result<(), Failure> {
+pub(super) fn run(ui: &Ui, atelier: &Atelier) -> Result<(), Failure> {
     let state = atelier.store().load_full();
     let order = state.companion.order();
     let orders: Vec<(Hook, Vec<&str>)> = Hook::ALL
@@ -21,12 +21,12 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier, json: bool) -> Result<(), Failure>
         .map(|hook| (*hook, order.of(*hook).iter().map(PluginId::as_str).collect::<Vec<_>>()))
         .filter(|(_, ids)| !ids.is_empty())
         .collect();
-    if json {
+    if ui.json {
         let plugins: Vec<Json> = atelier.plugins().iter().map(entry).collect();
         let orders: Map<String, Json> =
             orders.iter().map(|(hook, ids)| (hook.to_string(), json!(ids))).collect();
         let document = json!({"plugins": plugins, "order": orders, "notices": order.notices});
-        return Ok(Ui::json(&document)?);
+        return Ok(ui.document(&document)?);
     }
     let mut table = ui.table(&["plugin", "version", "state", "hooks", "file"]);
     for entry in atelier.plugins() {

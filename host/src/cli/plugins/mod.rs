@@ -17,11 +17,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Plugins {
     /// Lists plugins, what became of them, and the order of their hooks
-    List {
-        /// Prints JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Looks at a plugin without running any of its code
     Inspect(inspect::InspectArgs),
     /// Lets a plugin be loaded again
@@ -38,7 +34,7 @@ pub(super) enum Plugins {
 
 pub(super) fn run(ui: &Ui, global: &Global, command: Plugins) -> Result<(), Failure> {
     match command {
-        Plugins::List { json } => list::run(ui, &host::open(ui, global)?, json),
+        Plugins::List => list::run(ui, &host::open(ui, global)?),
         // These run no plugin: one that ends the process while it is loaded can be switched off.
         Plugins::Inspect(args) => inspect::run(ui, global, &host::open_bare(ui, global)?, &args),
         Plugins::Enable { id } => switch::enable(ui, &host::open_bare(ui, global)?, &id),

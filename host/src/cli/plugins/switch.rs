@@ -1,5 +1,7 @@
 //! `atelier plugins enable` and `disable`: ids in the option `disabled_extensions`.
 
+use serde_json::json;
+
 use crate::{
     Atelier,
     cli::{Global, draw::nearest, error::Failure, ui::Ui},
@@ -19,7 +21,7 @@ pub(super) fn enable(ui: &Ui, atelier: &Atelier, id: &str) -> Result<(), Failure
     }
     listed.retain(|other| other != id);
     save(atelier, listed)?;
-    Ui::line(&format!("{id} is loaded from the next start on"));
+    say(ui, id, true, &format!("{id} is loaded from the next start on"))?;
     let all = atelier.store().load().options.by_key("disable_all_extensions").cloned();
     if matches!(&all, Some(Value::Text(which)) if &**which != "none") {
         ui.warn("the option disable_all_extensions still keeps every plugin from being loaded");
@@ -27,11 +29,15 @@ pub(super) fn enable(ui: &Ui, atelier: &Atelier, id: &str) -> Result<(), Failure
     Ok(())
 }
 
-pub(super) fn disable(_: &Ui, global: &Global, atelier: &Atelier, id: &str) -> Result<(), Failure> {
+pub(super) fn disable(
+    ui: &Ui,
+    global: &Global,
+    atelier: &Atelier,
+    id: &str,
+) -> Result<(), Failure> {
     let mut listed = listed(atelier);
     if listed.iter().any(|other| other == id) {
-        Ui::line(&format!("{id} is disabled already"));
-        return Ok(());
+        return say(ui, id, false, &format!("{id} is disabled already"));
     }
     let known = super::manifests(global, atelier);
     if !known.iter().any(|(_, manifest)| manifest.id.as_str() == id) {
@@ -44,7 +50,14 @@ pub(super) fn disable(_: &Ui, global: &Global, atelier: &Atelier, id: &str) -> R
     }
     listed.push(id.to_owned());
     save(atelier, listed)?;
-    Ui::line(&format!("{id} is not loaded from the next start on"));
+    say(ui, id, false, &format!("{id} is not loaded from the next start on"))
+}
+
+fn say(ui: &Ui, id: &str, enabled: bool, text: &str) -> Result<(), Failure> {
+    if ui.json {
+        return Ok(ui.document(&json!({"id": id, "enabled": enabled}))?);
+    }
+    Ui::line(text);
     Ok(())
 }
 

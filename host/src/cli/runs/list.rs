@@ -14,17 +14,14 @@ use crate::{
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ListArgs {
     /// How many
-    #[arg(short, value_name = "N", default_value_t = 20)]
-    n: usize,
-    /// Prints the records as JSON
-    #[arg(long)]
-    json: bool,
+    #[arg(short, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    n: u32,
 }
 
 pub(super) fn run(ui: &Ui, records: &dyn RecordStore, args: &ListArgs) -> Result<(), Failure> {
-    let runs = records.last(args.n)?;
-    if args.json {
-        return Ok(Ui::json(&runs)?);
+    let runs = records.last(args.n as usize)?;
+    if ui.json {
+        return Ok(ui.document(&runs)?);
     }
     let headers =
         ["run", "when", "state", "prompt", ">seed", ">pictures", ">plugins", ">diverged", ">time"];

@@ -17,15 +17,12 @@ pub(in crate::cli) struct ShowArgs {
     /// A run's id, its beginning or end; or `last`
     #[arg(default_value = "last")]
     id: String,
-    /// Prints the record as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(ui: &Ui, records: &dyn RecordStore, args: &ShowArgs) -> Result<(), Failure> {
     let run = records.get(&args.id)?;
-    if args.json {
-        return Ok(Ui::json(&run)?);
+    if ui.json {
+        return Ok(ui.document(&run)?);
     }
     head(ui, &run);
     plugins(ui, &run);

@@ -17,8 +17,8 @@ use crate::run::{RecordStore as _, RunRecord};
 #[derive(Debug, Args)]
 pub(super) struct SeamArgs {
     /// Over the last N runs
-    #[arg(short, value_name = "N", default_value_t = 10)]
-    n: usize,
+    #[arg(short, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
+    n: u32,
     /// Of one run: its id, its beginning or end; or `last`
     #[arg(long, value_name = "ID", conflicts_with = "n")]
     run: Option<String>,
@@ -28,22 +28,19 @@ pub(super) struct SeamArgs {
     /// With what the host itself reads
     #[arg(long)]
     all: bool,
-    /// Prints JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(ui: &Ui, global: &Global, args: &SeamArgs) -> Result<(), Failure> {
     let records = host::open_bare(ui, global)?.records();
     let runs = match &args.run {
         Some(id) => vec![records.get(id)?],
-        None => records.last(args.n)?,
+        None => records.last(args.n as usize)?,
     };
     if let Some(wanted) = &args.plugin {
         check_plugin(&runs, wanted)?;
     }
-    if args.json {
-        return Ok(Ui::json(&Summary::of(&runs, args.plugin.as_deref(), args.all))?);
+    if ui.json {
+        return Ok(ui.document(&Summary::of(&runs, args.plugin.as_deref(), args.all))?);
     }
     Ui::line(&ui.paint(style::STRONG, &title(&runs)));
     show(ui, &runs, args.plugin.as_deref(), args.all);

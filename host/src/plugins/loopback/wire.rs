@@ -164,6 +164,7 @@ pub(super) enum Answer {
     Flag(bool),
     Value(Scalar),
     Text(String),
+    Nothing,
     Buffer { shape: [usize; 4], rank: usize, data: Data },
     Tensor { shape: [usize; 4], rank: usize, data: Vec<f32> },
 }

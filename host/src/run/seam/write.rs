@@ -34,12 +34,23 @@ impl Seam {
     /// # Errors
     /// An unknown key or a value that does not cast.
     pub fn write_run(&mut self, key: &str, value: &Value, plugin: &str) -> Result<(), SeamError> {
+        self.write_layer(key, value, plugin).map(|_| ())
+    }
+
+    fn write_layer(
+        &mut self,
+        key: &str,
+        value: &Value,
+        plugin: &str,
+    ) -> Result<(OptionId, Value, Writer), SeamError> {
         let writer = Writer::plugin(plugin, Some(&self.run));
-        let state = self.store.load();
-        let (id, cast) = self.store.rules().admit(state.options.schema(), key, value, &writer)?;
-        self.layer.insert(id, cast, writer);
+        let (id, cast) = {
+            let state = self.store.load();
+            self.store.rules().admit(state.options.schema(), key, value, &writer)?
+        };
+        self.layer.insert(id, cast.clone(), writer.clone());
         self.ledger.run_write(id);
-        Ok(())
+        Ok((id, cast, writer))
     }
 
     /// An override that a plugin adds before overrides are applied.
@@ -57,16 +68,8 @@ impl Seam {
                 "overrides can be added in before_process only; use run_options() from here on",
             ));
         }
-        self.write_run(key, value, plugin)?;
-        if let Some((id, (value, writer))) =
-            self.id(key).and_then(|id| Some((id, self.layer.get(id)?)))
-        {
-            self.lasting.insert(id, value.clone(), writer.clone());
-        }
+        let (id, value, writer) = self.write_layer(key, value, plugin)?;
+        self.lasting.insert(id, value, writer);
         Ok(())
-    }
-
-    fn id(&self, key: &str) -> Option<OptionId> {
-        self.store.load().options.schema().id(key)
     }
 }

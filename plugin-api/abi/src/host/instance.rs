@@ -1,12 +1,11 @@
 //! Safe handles on the objects that a plugin's module makes.
 
-use abi_stable::{prefix_type::WithMetadata, staticref};
-
 use super::{HookHost, Words, with_call};
 use crate::{
     codes::{Level, Status},
     frame::{Frame, Opaque, Str},
-    tables::{Host, HostTable, HostTableRef, PluginModuleRef, Sink},
+    tables::{Host, HostTable, PluginModuleRef, Sink},
+    version::ABI_VERSION,
 };
 
 /// How a call of a plugin failed.
@@ -58,18 +57,21 @@ pub trait HostLog: Send + Sync {
 pub fn leak_host<L: HostLog + 'static>(log: L) -> Host {
     Host {
         context: std::ptr::from_ref::<L>(Box::leak(Box::new(log))).cast(),
-        table: Table::<L>::REF,
+        table: Table::<L>::TABLE,
+        reserved: [0; 2],
     }
 }
 
 struct Table<L>(std::marker::PhantomData<L>);
 
 impl<L: HostLog + 'static> Table<L> {
-    staticref!(const VALUE: WithMetadata<HostTable> = WithMetadata::new(HostTable {
+    const TABLE: &'static HostTable = &HostTable {
+        size: size_of::<HostTable>(),
+        abi_major: ABI_VERSION.major,
+        abi_minor: ABI_VERSION.minor,
         log_enabled: log_enabled::<L>,
         log: log::<L>,
-    }));
-    const REF: HostTableRef = HostTableRef(Self::VALUE.as_prefix());
+    };
 }
 
 /// A panic of the host must not reach the plugin's frames.
@@ -140,7 +142,7 @@ impl Module {
             unsafe { *context.cast::<String>() = text.get().into_owned() };
         }
         let mut text = String::new();
-        let sink = Sink { context: (&raw mut text).cast(), write };
+        let sink = Sink { context: (&raw mut text).cast(), write, reserved: [0; 2] };
         // SAFETY: the module's contract; the sink lives for the call.
         let status = unsafe { self.0.describe()(&raw const sink) };
         let words = Words { message: text.clone(), place: String::new() };
@@ -158,9 +160,9 @@ impl Module {
         host: &mut dyn HookHost,
     ) -> Result<LoadedPlugin, CallFailure> {
         let mut object = std::ptr::null_mut();
-        // SAFETY: the module's contract; `object` is ours.
+        // SAFETY: the module's contract; `keep` lives for the call, `object` is ours.
         outcome(with_call(host, frame, |call| unsafe {
-            self.0.create()(keep, call, &raw mut object)
+            self.0.create()(&raw const keep, call, &raw mut object)
         }))?;
         Ok(LoadedPlugin { module: self.0, object })
     }

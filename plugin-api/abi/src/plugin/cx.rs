@@ -4,11 +4,22 @@ use std::{marker::PhantomData, sync::OnceLock};
 
 use crate::{
     codes::{Buffer, Element, Field, Level, ListOp, OptionSource, OptionTarget, Service, Status},
-    frame::{Call, Frame, RawBuffer, RawValue, Str},
+    frame::{Call, Frame, MAX_RANK, RawBuffer, RawValue, Str},
     host::{Refusal, ServiceReply, ServiceRequest},
-    tables::Host,
+    tables::{ContextTable, Host, HostTable, function},
     value::ValueRef,
+    version::AbiVersion,
 };
+
+/// Calls a function of the call's table; where an older host does not have it, it is not here.
+macro_rules! ask {
+    ($self:ident, $name:ident($($arg:expr),*)) => {
+        match function!($self.call.table, ContextTable, $name) {
+            Some(function) => function($self.call.context, $($arg),*),
+            None => Status::NotHere.code(),
+        }
+    };
+}
 
 /// Keeps a type on the thread of its call.
 type NotSend = PhantomData<*const ()>;
@@ -32,6 +43,14 @@ impl<'a> HookCx<'a> {
         unsafe { *self.call.frame }
     }
 
+    /// The host's version of the ABI.
+    #[must_use]
+    pub fn host_abi(self) -> AbiVersion {
+        let table = self.call.table;
+        // SAFETY: the host keeps the table until the hook returns; its head is in every version.
+        unsafe { AbiVersion { major: (*table).abi_major, minor: (*table).abi_minor } }
+    }
+
     fn check(self, status: u32) -> Result<(), Refusal> {
         let status = Status::from_code(status).unwrap_or(Status::HostFailed);
         if status == Status::Ok {
@@ -41,12 +60,12 @@ impl<'a> HookCx<'a> {
         // SAFETY: the context and table belong to this call; `out` is ours. Texts of the host live
         // until the hook returns, which is as long as `'a`.
         let message = unsafe {
-            self.call.table.message()(self.call.context, &raw mut out);
+            ask!(self, message(&raw mut out));
             out.get()
         };
         let message = match message {
             Some(ValueRef::Text(text)) => text.to_owned(),
-            _ => format!("the host answered “{status}”"),
+            _ => format!("the host, of ABI {}, answered “{status}”", self.host_abi()),
         };
         Err(Refusal { status, message })
     }
@@ -65,8 +84,7 @@ impl<'a> HookCx<'a> {
     pub fn get(self, field: Field, index: u64) -> Result<ValueRef<'a>, Refusal> {
         let mut out = RawValue::NULL;
         // SAFETY: the context and table belong to this call; `out` is ours.
-        let status =
-            unsafe { self.call.table.get()(self.call.context, field.code(), index, &raw mut out) };
+        let status = unsafe { ask!(self, get(field.code(), index, &raw mut out)) };
         self.value(status, out)
     }
 
@@ -77,9 +95,7 @@ impl<'a> HookCx<'a> {
     pub fn set(self, field: Field, index: u64, value: ValueRef<'_>) -> Result<(), Refusal> {
         let value = RawValue::new(value);
         // SAFETY: the context and table belong to this call; the value lives for the call.
-        let status = unsafe {
-            self.call.table.set()(self.call.context, field.code(), index, &raw const value)
-        };
+        let status = unsafe { ask!(self, set(field.code(), index, &raw const value)) };
         self.check(status)
     }
 
@@ -90,14 +106,7 @@ impl<'a> HookCx<'a> {
     pub fn read_option(self, source: OptionSource, key: &str) -> Result<ValueRef<'a>, Refusal> {
         let mut out = RawValue::NULL;
         // SAFETY: the context and table belong to this call; `out` is ours.
-        let status = unsafe {
-            self.call.table.read_option()(
-                self.call.context,
-                source.code(),
-                Str::new(key),
-                &raw mut out,
-            )
-        };
+        let status = unsafe { ask!(self, read_option(source.code(), Str::new(key), &raw mut out)) };
         self.value(status, out)
     }
 
@@ -108,9 +117,7 @@ impl<'a> HookCx<'a> {
     pub fn read_all_options(self, source: OptionSource) -> Result<ValueRef<'a>, Refusal> {
         let mut out = RawValue::NULL;
         // SAFETY: the context and table belong to this call; `out` is ours.
-        let status = unsafe {
-            self.call.table.read_all_options()(self.call.context, source.code(), &raw mut out)
-        };
+        let status = unsafe { ask!(self, read_all_options(source.code(), &raw mut out)) };
         self.value(status, out)
     }
 
@@ -126,14 +133,8 @@ impl<'a> HookCx<'a> {
     ) -> Result<(), Refusal> {
         let value = RawValue::new(value);
         // SAFETY: the context and table belong to this call; key and value live for the call.
-        let status = unsafe {
-            self.call.table.write_option()(
-                self.call.context,
-                target.code(),
-                Str::new(key),
-                &raw const value,
-            )
-        };
+        let status =
+            unsafe { ask!(self, write_option(target.code(), Str::new(key), &raw const value)) };
         self.check(status)
     }
 
@@ -144,9 +145,7 @@ impl<'a> HookCx<'a> {
     pub fn infotext(self, key: &str, value: ValueRef<'_>) -> Result<(), Refusal> {
         let value = RawValue::new(value);
         // SAFETY: the context and table belong to this call; key and value live for the call.
-        let status = unsafe {
-            self.call.table.infotext()(self.call.context, Str::new(key), &raw const value)
-        };
+        let status = unsafe { ask!(self, infotext(Str::new(key), &raw const value)) };
         self.check(status)
     }
 
@@ -154,26 +153,21 @@ impl<'a> HookCx<'a> {
     #[must_use]
     pub fn cancelled(self) -> bool {
         // SAFETY: the context and table belong to this call.
-        unsafe { self.call.table.cancelled()(self.call.context) != 0 }
+        unsafe { ask!(self, cancelled()) == 1 }
     }
 
     /// Writes a log line.
     pub fn log(self, level: Level, target: &str, message: &str) {
         // SAFETY: the context and table belong to this call; the texts live for the call.
         unsafe {
-            self.call.table.log()(
-                self.call.context,
-                level.code(),
-                Str::new(target),
-                Str::new(message),
-            );
+            ask!(self, log(level.code(), Str::new(target), Str::new(message)));
         }
     }
 
     pub(super) fn fail(self, message: &str, place: &str) {
         // SAFETY: the context and table belong to this call; the texts live for the call.
         unsafe {
-            self.call.table.fail()(self.call.context, Str::new(message), Str::new(place));
+            ask!(self, fail(Str::new(message), Str::new(place)));
         }
     }
 
@@ -182,11 +176,8 @@ impl<'a> HookCx<'a> {
     /// # Errors
     /// Where this stage has no such service, or the work fails.
     pub fn service(self, request: &ServiceRequest<'_>) -> Result<ServiceReply, Refusal> {
-        let tensor = |shape: &[usize; 4], data: &[f32]| RawBuffer {
-            data: data.as_ptr().cast_mut().cast(),
-            element: Element::F32.code(),
-            rank: 4,
-            shape: shape.map(|size| size as u64),
+        let tensor = |shape: &[usize], data: &[f32]| {
+            RawBuffer::new(data.as_ptr().cast_mut().cast(), Element::F32, shape)
         };
         let fits = |shape: &[usize], len: usize| {
             let product = shape.iter().try_fold(1_usize, |all, &size| all.checked_mul(size));
@@ -208,12 +199,8 @@ impl<'a> HookCx<'a> {
             }
             ServiceRequest::SavePicture { suffix, width, height, data } => {
                 fits(&[height, width, 3], data.len())?;
-                let picture = RawBuffer {
-                    data: data.as_ptr().cast_mut().cast(),
-                    element: Element::U8.code(),
-                    rank: 3,
-                    shape: [height as u64, width as u64, 3, 1],
-                };
+                let picture = data.as_ptr().cast_mut().cast();
+                let picture = RawBuffer::new(picture, Element::U8, &[height, width, 3]);
                 (Service::SavePicture, suffix, picture)
             }
         };
@@ -221,21 +208,30 @@ impl<'a> HookCx<'a> {
         // SAFETY: the context and table belong to this call; `input` describes memory that lives for
         // the call and has the length its shape says, as checked above; the outs are ours.
         let status = unsafe {
-            self.call.table.service()(
-                self.call.context,
-                code.code(),
-                Str::new(text),
-                &raw const input,
-                &raw mut out,
-                &raw mut out_text,
+            ask!(
+                self,
+                service(
+                    code.code(),
+                    Str::new(text),
+                    &raw const input,
+                    &raw mut out,
+                    &raw mut out_text
+                )
             )
         };
         if let ValueRef::Text(text) = self.value(status, out_text)? {
             return Ok(ServiceReply::Text(text.to_owned()));
         }
+        if out.data.is_null() {
+            return Ok(ServiceReply::Nothing);
+        }
         let view = typed::<f32>(&out)?;
+        let mut shape = [1; 4];
+        for (to, from) in shape.iter_mut().zip(view.0.sizes()) {
+            *to = *from;
+        }
         Ok(ServiceReply::Tensor {
-            shape: view.0.sizes,
+            shape,
             rank: view.0.rank,
             // SAFETY: `typed` checked the element type; the host's memory lives until the hook
             // returns.
@@ -247,7 +243,7 @@ impl<'a> HookCx<'a> {
 /// Sizes of a view, outermost first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    sizes: [usize; 4],
+    sizes: [usize; MAX_RANK],
     rank: usize,
 }
 
@@ -298,7 +294,8 @@ fn typed<T: Scalar>(raw: &RawBuffer) -> Result<(Shape, usize), Refusal> {
     let found = Element::from_code(raw.element);
     let len = raw.len();
     match (found, len, raw.rank) {
-        (Some(element), Some(len), rank @ 0..=4) if element == T::ELEMENT => {
+        // A length says that the rank is one that a shape holds.
+        (Some(element), Some(len), rank) if element == T::ELEMENT => {
             let sizes = raw.shape.map(|size| size as usize);
             Ok((Shape { sizes, rank: rank as usize }, len))
         }
@@ -334,15 +331,8 @@ impl<'a> Buffers<'a> {
     fn raw(&self, buffer: Buffer, index: u64, write: bool) -> Result<RawBuffer, Refusal> {
         let mut out = RawBuffer::EMPTY;
         // SAFETY: the context and table belong to this call; `out` is ours.
-        let status = unsafe {
-            self.call.table.buffer()(
-                self.call.context,
-                buffer.code(),
-                index,
-                u32::from(write),
-                &raw mut out,
-            )
-        };
+        let status =
+            unsafe { ask!(self, buffer(buffer.code(), index, u32::from(write), &raw mut out)) };
         HookCx::new(self.call).check(status)?;
         Ok(out)
     }
@@ -395,7 +385,7 @@ impl<'a> Buffers<'a> {
             start..start + len * size_of::<f32>()
         };
         let written = bytes(&write, len);
-        let mut views = [View { shape: Shape { sizes: [0; 4], rank: 0 }, data: &[][..] }; N];
+        let mut views = [View { shape: Shape { sizes: [0; MAX_RANK], rank: 0 }, data: &[][..] }; N];
         for (view, buffer) in views.iter_mut().zip(shown) {
             let raw = self.raw(buffer, 0, false)?;
             let (shape, len) = typed::<f32>(&raw)?;
@@ -428,16 +418,7 @@ impl<'a> Buffers<'a> {
         size: (u64, u64),
     ) -> Result<(), Refusal> {
         // SAFETY: the context and table belong to this call; `&mut self` says that no view is out.
-        let status = unsafe {
-            self.call.table.resize()(
-                self.call.context,
-                buffer.code(),
-                op.code(),
-                index,
-                size.0,
-                size.1,
-            )
-        };
+        let status = unsafe { ask!(self, resize(buffer.code(), op.code(), index, size.0, size.1)) };
         HookCx::new(self.call).check(status)
     }
 }
@@ -456,7 +437,10 @@ pub fn host_log_enabled(level: Level, target: &str) -> bool {
     HOST.get().is_some_and(|host| {
         // SAFETY: the host's table may be called from any thread for ever; the text lives for the
         // call.
-        unsafe { host.table.log_enabled()(host.context, level.code(), Str::new(target)) != 0 }
+        unsafe {
+            function!(host.table, HostTable, log_enabled)
+                .is_some_and(|ask| ask(host.context, level.code(), Str::new(target)) != 0)
+        }
     })
 }
 
@@ -465,7 +449,9 @@ pub fn host_log(level: Level, target: &str, message: &str) {
     if let Some(host) = HOST.get() {
         // SAFETY: as in `host_log_enabled`.
         unsafe {
-            host.table.log()(host.context, level.code(), Str::new(target), Str::new(message));
+            if let Some(log) = function!(host.table, HostTable, log) {
+                log(host.context, level.code(), Str::new(target), Str::new(message));
+            }
         }
     }
 }

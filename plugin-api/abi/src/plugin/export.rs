@@ -132,12 +132,13 @@ unsafe extern "C" fn describe<P: PluginObject>(sink: *const Sink) -> u32 {
 }
 
 unsafe extern "C" fn create<P: PluginObject>(
-    host: Host,
+    host: *const Host,
     call: *const Call,
     out: *mut *mut Opaque,
 ) -> u32 {
     install_panic_hook();
-    keep_host(host);
+    // SAFETY: the module's contract: `host` is valid for reads.
+    keep_host(unsafe { *host });
     // SAFETY: the module's contract: `call` lives until this function returns.
     let (_, entry) = unsafe { entry(call) };
     settle(entry.cx, || {

@@ -67,7 +67,10 @@ pub(crate) fn perform(entry: &Entry, stage: &mut dyn Stage) -> Answer<Deed> {
         }
         Action::ReplaceCond(tokens) => done(stage.resize_cond(*tokens)?),
         Action::ReplaceUncond(tokens) => done(stage.resize_uncond(*tokens)?),
-        Action::EncodeText(text) => tensor(&stage.text_to_cond(text)?),
+        Action::EncodeText(text) => {
+            let cond = stage.text_to_cond(text)?;
+            summary(&cond.shape, &cond.data)
+        }
         Action::Decode(input) => {
             let (shape, data) = input_of(stage, input, &entry.buffer)?;
             tensor(&stage.to_pixels(shape, &data)?)

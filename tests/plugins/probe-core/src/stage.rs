@@ -1,7 +1,9 @@
 //! A stage of a run as a script sees it: everything a plugin can ask for, refused where the stage
 //! does not have it.
 
-use atelier_plugin_api::{Image, ImageMut, Live, OwnedTensor, PluginError, RunOptions, Snapshot};
+use atelier_plugin_api::{
+    Image, ImageMut, Live, OwnedConditioning, OwnedTensor, PluginError, RunOptions, Snapshot,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -127,7 +129,7 @@ pub trait Stage {
     }
 
     /// Text to conditioning.
-    fn text_to_cond(&self, _text: &str) -> Answer<OwnedTensor> {
+    fn text_to_cond(&self, _text: &str) -> Answer<OwnedConditioning> {
         absent("services")
     }
     /// Latents to pixels.
@@ -139,7 +141,7 @@ pub trait Stage {
         absent("services")
     }
     /// Saves a picture.
-    fn keep_picture(&self, _suffix: &str, _picture: Image<'_>) -> Answer<String> {
+    fn keep_picture(&self, _suffix: &str, _picture: Image<'_>) -> Answer<Option<String>> {
         absent("services")
     }
 }

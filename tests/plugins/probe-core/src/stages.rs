@@ -1,7 +1,9 @@
 //! What each context has, in the words of [`Stage`]. The parts are those of the contexts themselves.
 
 #[allow(clippy::wildcard_imports, reason = "every context has its block here")]
-use atelier_plugin_api::{Image, ImageMut, Live, OwnedTensor, RunOptions, Snapshot, cx::*};
+use atelier_plugin_api::{
+    Image, ImageMut, Live, OwnedConditioning, OwnedTensor, RunOptions, Snapshot, cx::*,
+};
 use serde_json::Value;
 
 use crate::{
@@ -89,7 +91,7 @@ macro_rules! params_mut {
 
 macro_rules! services {
     () => {
-        fn text_to_cond(&self, text: &str) -> Answer<OwnedTensor> {
+        fn text_to_cond(&self, text: &str) -> Answer<OwnedConditioning> {
             self.encode_text(text)
         }
         fn to_pixels(&self, shape: [usize; 4], latents: &[f32]) -> Answer<OwnedTensor> {
@@ -98,7 +100,7 @@ macro_rules! services {
         fn to_latents(&self, shape: [usize; 4], pixels: &[f32]) -> Answer<OwnedTensor> {
             self.encode(shape, pixels)
         }
-        fn keep_picture(&self, suffix: &str, picture: Image<'_>) -> Answer<String> {
+        fn keep_picture(&self, suffix: &str, picture: Image<'_>) -> Answer<Option<String>> {
             self.save_picture(suffix, picture)
         }
     };

@@ -38,7 +38,8 @@ fn a_field_of_another_type_is_named() {
 
 #[test]
 fn a_renamed_field_is_named() {
-    let edits = [edit("src/frame.rs", "reserved", "spare")];
+    let edits =
+        [edit("src/frame.rs", "reserved", "spare"), edit("src/host.rs", "reserved", "spare")];
     refused(&plugin("abi-field-name", &edits), &["reserved", "spare", ADVICE]);
 }
 
@@ -75,21 +76,17 @@ fn a_field_less_in_a_table_is_refused() {
             "    /// 1 where the run was cancelled.\n    pub cancelled: unsafe extern \"C\" fn(*mut Opaque) -> u32,\n",
             "",
         ),
-        edit("src/host.rs", "        cancelled,\n", ""),
+        edit("src/host.rs", "    cancelled,\n    log,", "    log,"),
         edit(
             "src/host.rs",
             "unsafe extern \"C\" fn cancelled",
             "/// Not there.\n///\n/// # Safety\n/// None.\npub unsafe extern \"C\" fn cancelled",
         ),
-        edit(
-            "src/plugin/cx.rs",
-            "unsafe { self.call.table.cancelled()(self.call.context) != 0 }",
-            "false",
-        ),
+        edit("src/plugin/cx.rs", "unsafe { ask!(self, cancelled()) == 1 }", "false"),
     ];
     refused(
         &plugin("abi-field-less", &edits),
-        &["create.param_1.table: incompatible type size Expected: 104 Found: 96", ADVICE],
+        &["create.param_1.table: incompatible type size Expected: 120 Found: 112", ADVICE],
     );
 }
 
@@ -109,8 +106,8 @@ fn another_signature_is_named() {
         edit("src/host.rs", "Level::from_code(level)", "Level::from_code(level as u32)"),
         edit(
             "src/plugin/cx.rs",
-            "                level.code(),",
-            "                level.code().into(),",
+            "ask!(self, log(level.code(),",
+            "ask!(self, log(level.code().into(),",
         ),
     ];
     refused(&plugin("abi-signature", &edits), &["log", "u32", "u64", ADVICE]);

@@ -89,7 +89,7 @@ fn the_copy_is_nobody_elses() {
     let mode = |path: &std::path::Path| {
         fs::metadata(path).expect("it is there").permissions().mode() & 0o777
     };
-    let folder = host.folder().join("cache/plugins");
+    let folder = atelier_host::plugins::cache::folder(host.folder());
     assert_eq!(mode(&folder), 0o700);
     let hash = host.atelier().plugins()[0].hash.clone().expect("a hash");
     let copies: Vec<_> = fs::read_dir(&folder).expect("a folder").flatten().collect();
