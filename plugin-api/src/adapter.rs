@@ -121,6 +121,7 @@ impl<R: Run> RunObject for RunAdapter<R> {
             Hook::ImageGrid => run.image_grid(&mut GridCx::new(entry)),
             Hook::Postprocess => run.postprocess(&mut ResultCx::new(entry)),
             Hook::Finish => run.finish(&mut FinishCx::new(entry)),
+            Hook::Run => run.run(&mut ScriptCx::new(entry)),
             other => return Err(unanswered(other)),
         })
     }

@@ -25,6 +25,7 @@ use crate::{ArgSpec, HookResult, OptionSpec, PluginError, cx::*};
 /// | every picture | `postprocess_image`, `before_image_saved`, `image_saved` | the picture, its name and infotext |
 /// | several pictures | `image_grid` | columns and rows |
 /// | the end | `postprocess`, `finish` | the answer's pictures and infotexts |
+/// | *in place of all from `process` on, where a request selects the plugin* | `run` | the answer: child runs make it |
 pub trait Run: Sized + Send + 'static {
     /// Options that the plugin adds to the host's.
     fn options() -> Vec<OptionSpec> {
@@ -193,6 +194,16 @@ pub trait Run: Sized + Send + 'static {
     /// # Errors
     /// See [`PluginError`].
     fn postprocess(&mut self, cx: &mut ResultCx<'_>) -> HookResult {
+        Ok(())
+    }
+
+    /// The request selected this plugin: it makes the run out of child runs (A1111's `Script.run`),
+    /// in place of everything from `process` to `postprocess`. A plugin that has this hook takes part
+    /// in runs that select it and in no others.
+    ///
+    /// # Errors
+    /// See [`PluginError`].
+    fn run(&mut self, cx: &mut ScriptCx<'_>) -> HookResult {
         Ok(())
     }
 

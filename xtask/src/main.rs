@@ -1,9 +1,10 @@
-//! Commands for people who work on Atelier: `cargo xtask demo [PROMPT]`, `cargo xtask plugins`.
+//! Commands for people who work on Atelier: `cargo xtask help` lists them.
 
 #![forbid(unsafe_code)]
 
 mod build;
 mod demo;
+mod header;
 
 use std::process::ExitCode;
 
@@ -13,7 +14,10 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   demo [PROMPT]   builds host and example plugins, draws with all of them, shows the seam
-  plugins         builds the example plugins and prints where they are";
+  plugins         builds the example plugins and prints where they are
+  header [--check]
+                  writes plugin-api/include/atelier_plugin.h from plugin-api/abi;
+                  with --check, says whether it is up to date";
 
 fn main() -> ExitCode {
     match run() {
@@ -37,6 +41,8 @@ fn run() -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        ["header"] => header::write(),
+        ["header", "--check"] => header::check(),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)

@@ -35,6 +35,7 @@ struct Cli {
 /// Flags that every command has.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags, read by name")]
 struct Global {
     /// Folder of options, extensions, models, outputs and records
     /// [default: ~/.local/share/atelier]

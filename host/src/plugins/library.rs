@@ -12,7 +12,7 @@ use abi_stable::{
 };
 use atelier_plugin_abi::{
     host::Module,
-    tables::PluginModuleRef,
+    tables::{C_SYMBOL, PluginModuleRef, PluginTable},
     version::{ABI_VERSION, AbiVersion},
 };
 
@@ -26,7 +26,27 @@ use super::error::{LoadError, one_line};
 /// # Errors
 /// [`LoadError::Open`] and everything that follows it.
 pub fn open(path: &Path) -> Result<Module, LoadError> {
-    let header = header(path)?;
+    let library = load(path)?;
+    // SAFETY: the symbol, where there is one, is abi_stable's header: a pointer to a static whose
+    // first bytes are its magic and version, which `upgrade` checks before it reads on.
+    let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL) };
+    let header = header.map(|symbol| *symbol).ok();
+    // SAFETY: the symbol's name belongs to this ABI: whoever exports it means this function.
+    let of_c = unsafe { library.get::<CModule>(C_SYMBOL) }.map(|symbol| *symbol).ok();
+    // Never unloaded, see above.
+    std::mem::forget(library);
+    match (header, of_c) {
+        (Some(header), _) => of_rust(header),
+        (None, Some(module)) => of_c_table(module),
+        (None, None) => Err(LoadError::NoModule),
+    }
+}
+
+/// What a library in C exports.
+type CModule = unsafe extern "C" fn() -> *const PluginTable;
+
+/// A Rust plugin: `abi_stable` compares the types that it was built with.
+fn of_rust(header: AbiHeaderRef) -> Result<Module, LoadError> {
     let header = match header.upgrade() {
         Ok(header) => header,
         Err(LibraryError::InvalidAbiHeader(found)) => {
@@ -49,12 +69,28 @@ pub fn open(path: &Path) -> Result<Module, LoadError> {
     let module = unsafe { header.unchecked_layout::<PluginModuleRef>() }
         .map_err(|error| LoadError::Open { reason: error.to_string() })?;
     // SAFETY: a library with this layout was built with `atelier-plugin-abi`, whose exports keep to
-    // the module's contract, and it stays loaded for ever (see `header`).
-    Ok(unsafe { Module::new(module) })
+    // the table's contract, and it stays loaded for ever (see `open`).
+    Ok(unsafe { Module::new(module.plugin()()) })
+}
+
+/// A plugin in C: its table says for which version it was made and how long it is.
+fn of_c_table(module: CModule) -> Result<Module, LoadError> {
+    // SAFETY: the contract of `C_SYMBOL`; the library stays loaded for ever.
+    let table = unsafe { module() };
+    if table.is_null() {
+        return Err(LoadError::NoModule);
+    }
+    // SAFETY: the same contract: the table is there, and its functions keep to what the header file
+    // says. Nothing can check that, as nothing can check what else a library in C does.
+    let module = unsafe { Module::new(table) };
+    if !ABI_VERSION.runs(module.abi()) {
+        return Err(LoadError::Version { plugin: module.abi(), host: ABI_VERSION });
+    }
+    Ok(module)
 }
 
 #[cfg(unix)]
-fn header(path: &Path) -> Result<AbiHeaderRef, LoadError> {
+fn load(path: &Path) -> Result<libloading::os::unix::Library, LoadError> {
     use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
     let reason = |error: &libloading::Error| {
         let cause = std::error::Error::source(error).map(ToString::to_string);
@@ -63,30 +99,14 @@ fn header(path: &Path) -> Result<AbiHeaderRef, LoadError> {
     // RTLD_NOW: with lazy binding a missing symbol would end the process at its first call.
     // SAFETY: opening a library runs its constructors. Whoever asked for this plugin trusts it; the
     // file is a private copy that preflight has found whole.
-    let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
-        .map_err(|error| reason(&error))?;
-    // SAFETY: the symbol, where there is one, is abi_stable's header: a pointer to a static whose
-    // first bytes are its magic and version, which `upgrade` checks before it reads on.
-    let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL) }
-        .map(|symbol| *symbol)
-        .map_err(|_| LoadError::NoModule);
-    // Never unloaded, see `open`.
-    std::mem::forget(library);
-    header
+    unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| reason(&error))
 }
 
 #[cfg(not(unix))]
-fn header(path: &Path) -> Result<AbiHeaderRef, LoadError> {
-    use libloading::Library;
+fn load(path: &Path) -> Result<libloading::Library, LoadError> {
     // SAFETY: as on Unix.
-    let library = unsafe { Library::new(path) }
-        .map_err(|error| LoadError::Open { reason: error.to_string() })?;
-    // SAFETY: as on Unix.
-    let header = unsafe { library.get::<AbiHeaderRef>(ROOT_MODULE_LOADER_NAME_WITH_NUL) }
-        .map(|symbol| *symbol)
-        .map_err(|_| LoadError::NoModule);
-    std::mem::forget(library);
-    header
+    unsafe { libloading::Library::new(path) }
+        .map_err(|error| LoadError::Open { reason: error.to_string() })
 }
 
 /// Compares the plugin's types with the host's. The older side's layout has to be a prefix of the

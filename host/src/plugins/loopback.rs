@@ -195,9 +195,14 @@ impl HookHost for Remote<'_> {
     }
 
     fn service(&mut self, request: ServiceRequest<'_>) -> Result<ServiceReply, Refusal> {
+        if matches!(request, ServiceRequest::Child(_)) {
+            // The pictures of the child before are void.
+            self.lent.retain(|(buffer, _), _| *buffer != Buffer::ChildImage.code());
+        }
         match self.ask(&Request::Service(Work::from(request)))? {
             Answer::Tensor { shape, rank, data } => Ok(ServiceReply::Tensor { shape, rank, data }),
             Answer::Text(text) => Ok(ServiceReply::Text(text)),
+            Answer::Json(json) => Ok(ServiceReply::Json(json)),
             Answer::Nothing => Ok(ServiceReply::Nothing),
             other => Err(unexpected(&other)),
         }
@@ -279,6 +284,7 @@ fn answer(host: &mut dyn HookHost, request: Request) -> Result<Answer, Refusal> 
         Request::Service(work) => match host.service(work.lend())? {
             ServiceReply::Tensor { shape, rank, data } => Answer::Tensor { shape, rank, data },
             ServiceReply::Text(text) => Answer::Text(text),
+            ServiceReply::Json(json) => Answer::Json(json),
             ServiceReply::Nothing => Answer::Nothing,
         },
         Request::Cancelled => Answer::Flag(host.cancelled()),

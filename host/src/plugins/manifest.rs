@@ -20,7 +20,7 @@ pub struct Manifest {
     pub version: String,
     /// The version of the ABI it was built for, `major.minor`.
     pub abi: String,
-    /// How it was built to panic: `unwind` or `abort`.
+    /// How it was built to panic: `unwind`, `abort`, or `none` in a language without panics.
     pub panic: PanicStrategy,
     /// The hooks it has, by name.
     pub hooks: Vec<String>,
@@ -40,6 +40,8 @@ pub enum PanicStrategy {
     Unwind,
     /// It ends the process.
     Abort,
+    /// There are none: the plugin is not written in Rust.
+    None,
 }
 
 impl Manifest {

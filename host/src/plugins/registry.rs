@@ -39,6 +39,13 @@ pub struct Plugin {
     pub handle: Arc<dyn PluginHandle>,
 }
 
+impl Plugin {
+    /// Whether requests can select it to make a run out of child runs.
+    pub fn is_selectable(&self) -> bool {
+        self.manifest.hooks.iter().any(|hook| hook == Hook::Run.name())
+    }
+}
+
 /// The loaded plugins that are called, in their order. Immutable: a change is another set.
 #[derive(Clone, Debug, Default)]
 pub struct PluginSet {

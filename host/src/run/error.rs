@@ -21,6 +21,16 @@ pub enum Refused {
     /// Overrides that are unknown or do not cast.
     #[error("override_settings: {}", join(.0))]
     Overrides(Vec<SetError>),
+    /// A plugin that cannot be selected.
+    #[error("script_name: {plugin} {reason}; selectable are: {known}")]
+    Script {
+        /// The plugin.
+        plugin: PluginId,
+        /// Why not.
+        reason: &'static str,
+        /// Those that can.
+        known: String,
+    },
     /// Arguments for a plugin that is not there, or that it did not declare.
     #[error("arguments of {plugin}: {reason}")]
     Arguments {

@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     cancel::CancelToken,
+    children::Children,
     error::{Ended, RunError},
     pipeline::ModelInfo,
     record::{FailureAction, HookFailure, HookTiming},
@@ -38,13 +39,15 @@ struct Attached {
 }
 
 /// The hooks of one run, and what came of calling them.
-pub(super) struct Hooks {
+pub(super) struct Hooks<'r> {
     pub(super) run: Arc<str>,
     pub(super) seam: Seam,
     /// What plugins add to the infotext.
     pub(super) infotext: InfotextParams,
     pub(super) model: Option<ModelInfo>,
     pub(super) services: Option<RunServices>,
+    /// Makes child runs, for a selected plugin.
+    pub(super) children: Option<Children<'r>>,
     pub(super) cancel: CancelToken,
     pub(super) failures: Vec<HookFailure>,
     /// Plugins that failed under [`OnError::Disable`].
@@ -72,7 +75,7 @@ pub(super) struct Attachment {
     pub(super) mode: SeamMode,
 }
 
-impl Hooks {
+impl Hooks<'_> {
     pub(super) fn new(
         run: Arc<str>,
         seam: Seam,
@@ -107,6 +110,7 @@ impl Hooks {
             infotext: InfotextParams::default(),
             model: None,
             services: None,
+            children: None,
             cancel,
             failures: Vec::new(),
             disabled: BTreeSet::new(),
@@ -219,6 +223,7 @@ impl Hooks {
         };
         let mut scope = Scope {
             shared: &shared,
+            children: self.children.as_mut().filter(|_| hook == Hook::Run),
             stage,
             seam: &mut self.seam,
             infotext: &mut self.infotext,
@@ -328,6 +333,7 @@ impl Hooks {
         };
         let mut scope = Scope {
             shared: &shared,
+            children: None,
             stage: &mut Stage::new(),
             seam: &mut self.seam,
             infotext: &mut self.infotext,

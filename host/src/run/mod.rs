@@ -6,6 +6,7 @@
 //! may see and change and a [`seam`] for what they read of the options.
 
 mod cancel;
+mod children;
 mod error;
 pub mod events;
 mod execute;
@@ -20,6 +21,7 @@ mod request;
 mod runner;
 mod save;
 mod scope;
+mod script;
 pub mod seam;
 mod services;
 pub mod stage;

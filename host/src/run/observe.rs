@@ -14,8 +14,8 @@ use super::{
 const SIGMA: (f64, f64) = (f64::MIN_POSITIVE, 1e6);
 
 /// Calls the run's hooks at the points of the sampling loop.
-pub(super) struct Sampling<'a> {
-    pub(super) hooks: &'a mut Hooks,
+pub(super) struct Sampling<'a, 'r> {
+    pub(super) hooks: &'a mut Hooks<'r>,
     pub(super) observer: &'a dyn RunObserver,
     pub(super) iteration: u32,
     pub(super) seeds: &'a [i64],
@@ -24,7 +24,7 @@ pub(super) struct Sampling<'a> {
     pub(super) ended: Option<Ended>,
 }
 
-impl<'a> Sampling<'a> {
+impl<'a> Sampling<'a, '_> {
     fn frame(&self, hook: Hook, at: StepInfo) -> Frame {
         Frame {
             iteration: self.iteration,
@@ -54,7 +54,7 @@ impl<'a> Sampling<'a> {
     }
 }
 
-impl StepObserver for Sampling<'_> {
+impl StepObserver for Sampling<'_, '_> {
     fn wants(&self, point: Point) -> bool {
         match point {
             Point::Denoiser => self.hooks.wants(Hook::CfgDenoiser),

@@ -81,6 +81,8 @@ pub struct RunRequest {
     pub override_settings: Map<String, Json>,
     /// Whether they end with the run (A1111's name; nothing is restored, they were never applied).
     pub override_settings_restore_afterwards: bool,
+    /// A plugin that makes the run out of child runs (A1111's selectable script).
+    pub script_name: Option<PluginId>,
     /// Arguments of plugins.
     pub plugin_args: BTreeMap<PluginId, GivenArgs>,
     /// Leaves single pictures unsaved.
@@ -115,6 +117,7 @@ impl Default for RunRequest {
             init_images: None,
             override_settings: Map::new(),
             override_settings_restore_afterwards: true,
+            script_name: None,
             plugin_args: BTreeMap::new(),
             do_not_save_samples: false,
             do_not_save_grid: false,

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use atelier_plugin_abi::Hook;
 use image::RgbImage;
 use jiff::Zoned;
 
@@ -23,8 +24,9 @@ use super::{
     records::RecordStore,
     request::RunRequest,
     seam::{Seam, SeamMode},
+    services::RunServices,
 };
-use crate::plugins::{LiveOptions, PluginId, declaration::fill_args};
+use crate::plugins::{LiveOptions, PluginId, PluginSet, declaration::fill_args};
 
 /// A finished picture.
 #[derive(Clone, Debug, PartialEq)]
@@ -186,7 +188,7 @@ impl Runner {
         self.event(&run.record.id, &RunEvent::Started);
         let drawn = catch_unwind(AssertUnwindSafe(|| {
             run.prepare()?;
-            run.execute()
+            if run.request.script_name.is_some() { run.script() } else { run.execute() }
         }));
         let outcome = drawn.unwrap_or_else(|payload| {
             // A defect of the host or the engine; the run still has to be closed.
@@ -211,7 +213,7 @@ pub(super) struct ActiveRun<'r> {
     pub(super) settings: SamplerSettings,
     pub(super) names: Names,
     pub(super) pipeline: Option<Arc<dyn Pipeline>>,
-    pub(super) hooks: Hooks,
+    pub(super) hooks: Hooks<'r>,
     pub(super) record: RunRecord,
     pub(super) finished: Vec<Picture>,
     pub(super) sampling: Duration,
@@ -248,11 +250,23 @@ impl<'r> ActiveRun<'r> {
                 return Err(Refused::Arguments { plugin: plugin.clone(), reason });
             }
         }
+        if let Some(selected) = &request.script_name {
+            check_selected(set, selected)?;
+        }
         let out = runner.disabled.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut attachments = Vec::new();
-        let active = set.order().of(atelier_plugin_abi::Hook::Start).iter();
+        let active = set.order().of(Hook::Start).iter();
         for plugin in active.filter(|id| !out.contains(*id)).filter_map(|id| set.get(id)) {
             let id = &plugin.manifest.id;
+            // A selectable plugin takes part where it is selected, and then nobody else does: the
+            // others belong to its child runs.
+            let takes_part = match &request.script_name {
+                Some(selected) => id == selected,
+                None => !plugin.is_selectable(),
+            };
+            if !takes_part {
+                continue;
+            }
             let args = fill_args(&plugin.declaration.args, request.plugin_args.get(id))
                 .map_err(|reason| Refused::Arguments { plugin: id.clone(), reason })?;
             let mode = request.seam_of.get(id).copied().unwrap_or(request.seam);
@@ -324,7 +338,7 @@ impl<'r> ActiveRun<'r> {
         record.outside_writes = hooks.seam.outside_writes().to_vec();
         record.failures = std::mem::take(&mut hooks.failures);
         record.saved_by_plugins =
-            hooks.services.as_ref().map(|services| services.saved()).unwrap_or_default();
+            hooks.services.as_ref().map(RunServices::saved).unwrap_or_default();
         record.finished = Some(timestamp(&Zoned::now()));
         record.seconds = self.begin.elapsed().as_secs_f64();
         record.sampling_seconds = self.sampling.as_secs_f64();
@@ -336,6 +350,18 @@ impl<'r> ActiveRun<'r> {
         }
         self.runner.records.put(&self.record)
     }
+}
+
+fn check_selected(set: &PluginSet, selected: &PluginId) -> Result<(), Refused> {
+    let reason = match set.get(selected) {
+        Some(plugin) if plugin.is_selectable() => return Ok(()),
+        Some(_) => "cannot be selected: it has no hook “run”",
+        None => "is not loaded",
+    };
+    let known = set.iter().filter(|plugin| plugin.is_selectable());
+    let known: Vec<_> = known.map(|plugin| plugin.manifest.id.as_str()).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Refused::Script { plugin: selected.clone(), reason, known })
 }
 
 /// Refuses what cannot be drawn, as far as that can be told before plugins see the request: they may
@@ -362,7 +388,7 @@ fn open_record(
     id: &str,
     parent: Option<&str>,
     request: &RunRequest,
-    hooks: &Hooks,
+    hooks: &Hooks<'_>,
     started: &Zoned,
 ) -> RunRecord {
     let plugins = hooks.plugins().map(|plugin| {

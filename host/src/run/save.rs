@@ -159,6 +159,19 @@ impl ActiveRun<'_> {
         self.keep(Kind::Grid, image, infotext, &caption, saved, wanted.then_some(0))
     }
 
+    /// Saves a picture that a selected plugin answers, where grids are saved, and puts it into the
+    /// answer. Without words of the plugin's it gets the run's own infotext.
+    pub(super) fn keep_answer(&mut self, image: RgbImage, infotext: String) -> Result<(), Ended> {
+        self.hooks.seam.host_enters("save");
+        let saved = self.hooks.seam.host_bool("grid_save") && !self.params.do_not_save_grid;
+        let batch = self.batch(0)?;
+        let prompts = Prompts::of(&batch, 0);
+        let number = self.finished.len();
+        let caption = prompts.caption(&batch, 0, number as u32);
+        let infotext = if infotext.is_empty() { self.infotext(&caption) } else { infotext };
+        self.keep(Kind::Grid, image, infotext, &caption, saved, Some(number))
+    }
+
     /// The infotext of a picture in A1111's layout; behind A1111's own keys come the plugins', then
     /// which options and plugins made the picture.
     fn infotext(&mut self, caption: &Caption<'_>) -> String {

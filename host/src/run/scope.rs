@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     cancel::CancelToken,
+    children::Children,
     pipeline::ModelInfo,
     seam::{Seam, SeamError, SeamMode},
     services::RunServices,
@@ -31,8 +32,10 @@ pub(super) struct RunScope<'a> {
 }
 
 /// The host of one hook call.
-pub(super) struct Scope<'a, 's> {
+pub(super) struct Scope<'a, 's, 'r> {
     pub(super) shared: &'a RunScope<'a>,
+    /// Makes child runs, where this hook may have some.
+    pub(super) children: Option<&'a mut Children<'r>>,
     pub(super) stage: &'a mut Stage<'s>,
     pub(super) seam: &'a mut Seam,
     pub(super) infotext: &'a mut InfotextParams,
@@ -62,7 +65,7 @@ fn json(map: Map<String, Json>) -> Value {
     Value::Json(Json::Object(map).to_string().into())
 }
 
-impl Scope<'_, '_> {
+impl Scope<'_, '_, '_> {
     fn snapshot_refusal(&mut self, error: &SeamError) -> Refusal {
         self.missed_snapshot |= matches!(error, SeamError::NoSnapshot(_));
         refusal(error)
@@ -74,7 +77,7 @@ impl Scope<'_, '_> {
     }
 }
 
-impl HookHost for Scope<'_, '_> {
+impl HookHost for Scope<'_, '_, '_> {
     fn get(&mut self, field: Field, index: u64) -> Result<Value, Refusal> {
         match (field, self.shared.model) {
             (Field::RunId, _) => Ok(Value::Text(self.shared.run.clone())),
@@ -129,7 +132,10 @@ impl HookHost for Scope<'_, '_> {
         index: u64,
         write: bool,
     ) -> Result<BufferView<'_>, Refusal> {
-        self.stage.buffer(buffer, index, write)
+        match (buffer, &self.children) {
+            (Buffer::ChildImage, Some(children)) => children.picture(index, write),
+            _ => self.stage.buffer(buffer, index, write),
+        }
     }
 
     fn resize(
@@ -154,10 +160,16 @@ impl HookHost for Scope<'_, '_> {
     }
 
     fn service(&mut self, request: ServiceRequest<'_>) -> Result<ServiceReply, Refusal> {
+        if let ServiceRequest::Child(patch) = request {
+            let children = self.children.as_mut().ok_or_else(|| {
+                Refusal::new(Status::NotHere, "child runs are made in the hook “run” only")
+            })?;
+            return children.run(patch).map(ServiceReply::Json);
+        }
         let services = self.shared.services.ok_or_else(|| {
             Refusal::new(Status::NotHere, "the host does no work for this hook: no run has begun")
         })?;
-        services.serve(request).map_err(|error| Refusal::new(Status::HostFailed, error.to_string()))
+        services.serve(&request).map_err(|error| Refusal::new(Status::HostFailed, error.to_string()))
     }
 
     fn cancelled(&mut self) -> bool {

@@ -88,9 +88,9 @@ impl RunServices {
     ///
     /// # Errors
     /// Where the work fails.
-    pub(super) fn serve(&self, request: ServiceRequest<'_>) -> Result<ServiceReply, PipelineError> {
+    pub(super) fn serve(&self, request: &ServiceRequest<'_>) -> Result<ServiceReply, PipelineError> {
         let tensor = |Tensor { shape, data }| ServiceReply::Tensor { shape, rank: 4, data };
-        Ok(match request {
+        Ok(match *request {
             ServiceRequest::EncodeText(text) => {
                 let cond = self.pipeline.encode_prompts(&[text.to_owned()], self.clip_skip)?;
                 let [rows, tokens, width] = cond.shape;
@@ -103,6 +103,9 @@ impl RunServices {
             ServiceRequest::Encode { shape, data } => {
                 Self::fits("pixels", shape, (3, self.pipeline.model().vae_factor))?;
                 tensor(self.pipeline.encode(&Tensor { shape, data: data.to_vec() })?)
+            }
+            ServiceRequest::Child(_) => {
+                return Err(PipelineError::Engine("child runs are no work of the engine".into()));
             }
             ServiceRequest::SavePicture { .. } if !self.at_hand.save => ServiceReply::Nothing,
             ServiceRequest::SavePicture { suffix, width, height, data } => {

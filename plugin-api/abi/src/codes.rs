@@ -96,6 +96,9 @@ codes! {
         Postprocess = 20 => "postprocess",
         /// The run is over, whatever its outcome.
         Finish = 21 => "finish",
+        /// The plugin was selected by the request and makes the run out of child runs (A1111's
+        /// `Script.run`). In place of everything from `process` to `postprocess`.
+        Run = 22 => "run",
     }
 }
 
@@ -224,6 +227,8 @@ codes! {
         Pixels = 8 => "pixels",
         /// A picture (index: which), u8 `[height, width, 3]`, RGB.
         Image = 9 => "image",
+        /// A picture of the last child run (index: which), u8 `[height, width, 3]`, RGB, to look at.
+        ChildImage = 10 => "child_image",
     }
 }
 
@@ -271,8 +276,12 @@ codes! {
         Decode = 2 => "decode",
         /// Pixels to latents, the other way round.
         Encode = 3 => "encode",
-        /// Save a picture beside the run's own: u8 `[height, width, 3]`; answers its path.
+        /// Save a picture beside the run's own: u8 `[height, width, 3]`; answers its path, or nothing
+        /// where nothing is to be saved.
         SavePicture = 4 => "save_picture",
+        /// Make a child run: the text is a JSON object of what differs from this run's request;
+        /// answers what came of it as JSON. Its pictures are [`Buffer::ChildImage`] then.
+        Child = 5 => "child",
     }
 }
 
@@ -317,6 +326,24 @@ codes! {
         Debug = 4 => "debug",
         /// Everything.
         Trace = 5 => "trace",
+    }
+}
+
+codes! {
+    /// What a [`RawValue`](crate::frame::RawValue) holds.
+    pub enum ValueKind {
+        /// Nothing.
+        Null = 0 => "null",
+        /// `bits` is 0 or 1.
+        Bool = 1 => "bool",
+        /// `bits` is a signed number, two's complement.
+        Int = 2 => "int",
+        /// `bits` is an IEEE 754 double.
+        Float = 3 => "float",
+        /// `text` is UTF-8.
+        Text = 4 => "text",
+        /// `text` is JSON: a list or an object.
+        Json = 5 => "json",
     }
 }
 

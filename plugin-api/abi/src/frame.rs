@@ -3,7 +3,7 @@
 use abi_stable::StableAbi;
 
 use crate::{
-    codes::Element,
+    codes::{Element, ValueKind},
     tables::{ContextTable, ContextTableRef},
     value::ValueRef,
 };
@@ -52,7 +52,7 @@ impl Str {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, StableAbi)]
 pub struct RawValue {
-    /// 0 null, 1 bool, 2 int, 3 float, 4 text, 5 JSON text.
+    /// [`ValueKind`] code.
     pub kind: u32,
     /// Zero.
     pub reserved: u32,
@@ -69,14 +69,19 @@ impl RawValue {
     /// Lends a value.
     #[must_use]
     pub fn new(value: ValueRef<'_>) -> Self {
-        let scalar = |kind, bits| Self { kind, bits, ..Self::NULL };
+        let raw = |kind: ValueKind, bits, text| Self {
+            kind: kind.code(),
+            bits,
+            text: Str::new(text),
+            ..Self::NULL
+        };
         match value {
             ValueRef::Null => Self::NULL,
-            ValueRef::Bool(v) => scalar(1, u64::from(v)),
-            ValueRef::Int(v) => scalar(2, v.cast_unsigned()),
-            ValueRef::Float(v) => scalar(3, v.to_bits()),
-            ValueRef::Text(v) => Self { kind: 4, text: Str::new(v), ..Self::NULL },
-            ValueRef::Json(v) => Self { kind: 5, text: Str::new(v), ..Self::NULL },
+            ValueRef::Bool(v) => raw(ValueKind::Bool, u64::from(v), ""),
+            ValueRef::Int(v) => raw(ValueKind::Int, v.cast_unsigned(), ""),
+            ValueRef::Float(v) => raw(ValueKind::Float, v.to_bits(), ""),
+            ValueRef::Text(v) => raw(ValueKind::Text, 0, v),
+            ValueRef::Json(v) => raw(ValueKind::Json, 0, v),
         }
     }
 
@@ -86,22 +91,21 @@ impl RawValue {
     /// As for [`Str::get`], where `kind` is text or JSON.
     #[must_use]
     pub unsafe fn get<'a>(&self) -> Option<ValueRef<'a>> {
-        Some(match self.kind {
-            0 => ValueRef::Null,
-            1 => ValueRef::Bool(self.bits != 0),
-            2 => ValueRef::Int(self.bits.cast_signed()),
-            3 => ValueRef::Float(f64::from_bits(self.bits)),
-            4 | 5 => {
-                let text = if self.text.len == 0 || self.text.ptr.is_null() {
-                    ""
-                } else {
-                    // SAFETY: the caller's promise.
-                    let bytes = unsafe { std::slice::from_raw_parts(self.text.ptr, self.text.len) };
-                    std::str::from_utf8(bytes).ok()?
-                };
-                if self.kind == 4 { ValueRef::Text(text) } else { ValueRef::Json(text) }
+        let text = || {
+            if self.text.len == 0 || self.text.ptr.is_null() {
+                return Some("");
             }
-            _ => return None,
+            // SAFETY: the caller's promise.
+            let bytes = unsafe { std::slice::from_raw_parts(self.text.ptr, self.text.len) };
+            std::str::from_utf8(bytes).ok()
+        };
+        Some(match ValueKind::from_code(self.kind)? {
+            ValueKind::Null => ValueRef::Null,
+            ValueKind::Bool => ValueRef::Bool(self.bits != 0),
+            ValueKind::Int => ValueRef::Int(self.bits.cast_signed()),
+            ValueKind::Float => ValueRef::Float(f64::from_bits(self.bits)),
+            ValueKind::Text => ValueRef::Text(text()?),
+            ValueKind::Json => ValueRef::Json(text()?),
         })
     }
 }
@@ -214,11 +218,9 @@ impl Frame {
 }
 
 /// One call of a hook: where it is, and the host it may talk to. Lives until the hook returns.
-///
-/// The table is plain memory that says how long it is, the same for plugins in Rust and in C. For
-/// those in Rust its layout is compared at load nonetheless: that is what the phantom parameter does.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
+// The table is plain memory behind a pointer; its layout is compared nonetheless.
 #[sabi(phantom_type_param = ContextTableRef)]
 pub struct Call {
     /// Plain data about the place in the run.

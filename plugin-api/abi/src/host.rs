@@ -92,6 +92,8 @@ pub enum ServiceRequest<'a> {
         /// RGB bytes, row by row.
         data: &'a [u8],
     },
+    /// Make a child run: what differs from this run's request, as a JSON object.
+    Child(&'a str),
 }
 
 /// The answer to a [`ServiceRequest`].
@@ -108,6 +110,8 @@ pub enum ServiceReply {
     },
     /// A path or other text.
     Text(String),
+    /// JSON.
+    Json(String),
     /// Nothing: it was not to be done.
     Nothing,
 }
@@ -452,6 +456,7 @@ unsafe extern "C" fn service(
                 Service::EncodeText => ServiceRequest::EncodeText(&words),
                 Service::Decode => ServiceRequest::Decode { shape, data: floats(&input)? },
                 Service::Encode => ServiceRequest::Encode { shape, data: floats(&input)? },
+                Service::Child => ServiceRequest::Child(&words),
                 Service::SavePicture => ServiceRequest::SavePicture {
                     suffix: &words,
                     width: shape[1],
@@ -461,6 +466,7 @@ unsafe extern "C" fn service(
             };
             match bridge.host.service(request)? {
                 ServiceReply::Text(text) => *out_text = bridge.lend(Value::Text(text.into())),
+                ServiceReply::Json(json) => *out_text = bridge.lend(Value::Json(json.into())),
                 ServiceReply::Nothing => *out_text = RawValue::NULL,
                 ServiceReply::Tensor { shape, rank, data } => {
                     *out = raw_buffer(BufferView { shape, rank, elements: Elements::F32(&data) });

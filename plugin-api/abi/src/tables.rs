@@ -1,4 +1,8 @@
 //! The function tables of both sides. They grow at the end only.
+//!
+//! A table is plain memory whose first field says how long it is: a plugin in C and a plugin in Rust
+//! get the same one. `abi_stable` describes them as prefix types, so that the layouts that a Rust
+//! plugin was built with are compared with the host's when it is loaded.
 
 #![allow(clippy::expl_impl_clone_on_copy, reason = "abi_stable's derive writes Clone out")]
 
@@ -32,40 +36,77 @@ pub struct ContextTable {
     /// The host's version of the ABI.
     pub abi_minor: u32,
     /// Reads a [`crate::Field`].
-    pub get: unsafe extern "C" fn(*mut Opaque, u32, u64, *mut RawValue) -> u32,
+    pub get: unsafe extern "C" fn(
+        context: *mut Opaque,
+        field: u32,
+        index: u64,
+        out: *mut RawValue,
+    ) -> u32,
     /// Writes a [`crate::Field`].
-    pub set: unsafe extern "C" fn(*mut Opaque, u32, u64, *const RawValue) -> u32,
+    pub set: unsafe extern "C" fn(
+        context: *mut Opaque,
+        field: u32,
+        index: u64,
+        value: *const RawValue,
+    ) -> u32,
     /// Reads an option from an [`crate::codes::OptionSource`].
-    pub read_option: unsafe extern "C" fn(*mut Opaque, u32, Str, *mut RawValue) -> u32,
+    pub read_option: unsafe extern "C" fn(
+        context: *mut Opaque,
+        source: u32,
+        key: Str,
+        out: *mut RawValue,
+    ) -> u32,
     /// Reads all options of a source as one JSON object.
-    pub read_all_options: unsafe extern "C" fn(*mut Opaque, u32, *mut RawValue) -> u32,
+    pub read_all_options:
+        unsafe extern "C" fn(context: *mut Opaque, source: u32, out: *mut RawValue) -> u32,
     /// Writes an option to an [`crate::codes::OptionTarget`].
-    pub write_option: unsafe extern "C" fn(*mut Opaque, u32, Str, *const RawValue) -> u32,
-    /// Lends a [`crate::Buffer`]; the fourth argument is 1 for write access.
-    pub buffer: unsafe extern "C" fn(*mut Opaque, u32, u64, u32, *mut RawBuffer) -> u32,
-    /// Applies a [`crate::codes::ListOp`] to a list of buffers: buffer, op, index, width, height.
-    /// Views of that buffer taken before are void afterwards.
-    pub resize: unsafe extern "C" fn(*mut Opaque, u32, u32, u64, u64, u64) -> u32,
+    pub write_option: unsafe extern "C" fn(
+        context: *mut Opaque,
+        target: u32,
+        key: Str,
+        value: *const RawValue,
+    ) -> u32,
+    /// Lends a [`crate::Buffer`]; `write` is 1 for write access.
+    pub buffer: unsafe extern "C" fn(
+        context: *mut Opaque,
+        buffer: u32,
+        index: u64,
+        write: u32,
+        out: *mut RawBuffer,
+    ) -> u32,
+    /// Applies a [`crate::codes::ListOp`] to a list of buffers. Views of that buffer taken before are
+    /// void afterwards.
+    pub resize: unsafe extern "C" fn(
+        context: *mut Opaque,
+        buffer: u32,
+        op: u32,
+        index: u64,
+        width: u64,
+        height: u64,
+    ) -> u32,
     /// Adds a key and value to the infotext of the run's pictures.
-    pub infotext: unsafe extern "C" fn(*mut Opaque, Str, *const RawValue) -> u32,
-    /// Does a [`crate::codes::Service`]: text, buffer in, buffer out, value out.
+    pub infotext:
+        unsafe extern "C" fn(context: *mut Opaque, key: Str, value: *const RawValue) -> u32,
+    /// Does a [`crate::codes::Service`]; `buffer` may be null. Each service answers in one of the
+    /// outs.
     pub service: unsafe extern "C" fn(
-        *mut Opaque,
-        u32,
-        Str,
-        *const RawBuffer,
-        *mut RawBuffer,
-        *mut RawValue,
+        context: *mut Opaque,
+        service: u32,
+        text: Str,
+        buffer: *const RawBuffer,
+        out_buffer: *mut RawBuffer,
+        out_value: *mut RawValue,
     ) -> u32,
     /// 1 where the run was cancelled.
-    pub cancelled: unsafe extern "C" fn(*mut Opaque) -> u32,
-    /// Writes a log line: level, target, message.
-    pub log: unsafe extern "C" fn(*mut Opaque, u32, Str, Str) -> u32,
+    pub cancelled: unsafe extern "C" fn(context: *mut Opaque) -> u32,
+    /// Writes a log line of a [`crate::Level`].
+    pub log:
+        unsafe extern "C" fn(context: *mut Opaque, level: u32, target: Str, message: Str) -> u32,
     /// The words of the last refusal of this context.
-    pub message: unsafe extern "C" fn(*mut Opaque, *mut RawValue) -> u32,
-    /// Says why the hook is about to return a failure: message, place (file and line, or empty).
+    pub message: unsafe extern "C" fn(context: *mut Opaque, out: *mut RawValue) -> u32,
+    /// Says why the hook is about to return a failure; `place` is file and line, or empty.
     #[sabi(last_prefix_field)]
-    pub fail: unsafe extern "C" fn(*mut Opaque, Str, Str) -> u32,
+    pub fail: unsafe extern "C" fn(context: *mut Opaque, message: Str, place: Str) -> u32,
 }
 
 /// What a plugin may ask of the host outside hooks, from any thread, for ever.
@@ -80,14 +121,14 @@ pub struct HostTable {
     pub abi_major: u32,
     /// The host's version of the ABI.
     pub abi_minor: u32,
-    /// 1 where a log line of that level and target would be kept.
-    pub log_enabled: unsafe extern "C" fn(*const Opaque, u32, Str) -> u32,
-    /// Writes a log line: level, target, message.
+    /// 1 where a log line of that [`crate::Level`] and target would be kept.
+    pub log_enabled: unsafe extern "C" fn(context: *const Opaque, level: u32, target: Str) -> u32,
+    /// Writes a log line of a [`crate::Level`].
     #[sabi(last_prefix_field)]
-    pub log: unsafe extern "C" fn(*const Opaque, u32, Str, Str),
+    pub log: unsafe extern "C" fn(context: *const Opaque, level: u32, target: Str, message: Str),
 }
 
-/// The host as a plugin keeps it.
+/// The host as a plugin keeps it: a copy of this is good for ever.
 #[repr(C)]
 #[derive(Clone, Copy, StableAbi)]
 #[sabi(phantom_type_param = HostTableRef)]
@@ -120,37 +161,71 @@ pub struct Sink {
     /// Passed back with `write`.
     pub context: *mut Opaque,
     /// Called once with the text, which lives for the call.
-    pub write: unsafe extern "C" fn(*mut Opaque, Str),
+    pub write: unsafe extern "C" fn(context: *mut Opaque, text: Str),
     /// Zero; room for what a later version has to say.
     pub reserved: [u64; 2],
 }
 
-/// A plugin, as its library exports it. Every function but `manifest` returns a
-/// [`crate::codes::Status`] and lets no panic out.
+/// What a plugin does, as its library hands it over. It lives for ever.
+///
+/// Every function but `manifest` returns a [`crate::codes::Status`] and lets no panic or exception
+/// out. One that is null has nothing to do: without `create` and `start` the objects are null, without
+/// `describe` nothing is declared. `manifest` has to be there.
+#[repr(C)]
+#[derive(StableAbi)]
+#[sabi(kind(Prefix(prefix_ref = PluginTableRef)))]
+#[sabi(missing_field(option))]
+pub struct PluginTable {
+    /// Size of this table in bytes, as in [`ContextTable`].
+    pub size: usize,
+    /// The version of the ABI that the plugin was built for.
+    pub abi_major: u32,
+    /// The version of the ABI that the plugin was built for.
+    pub abi_minor: u32,
+    /// The manifest's JSON, equal to the one embedded in the file. It lives for ever.
+    pub manifest: Option<extern "C" fn() -> Str>,
+    /// Writes the plugin's declaration (options and arguments) as one JSON text; on failure the
+    /// words of it instead.
+    pub describe: Option<unsafe extern "C" fn(sink: *const Sink) -> u32>,
+    /// Makes the plugin. On success `out` receives it.
+    pub create: Option<
+        unsafe extern "C" fn(host: *const Host, call: *const Call, out: *mut *mut Opaque) -> u32,
+    >,
+    /// Calls a hook of the plugin, from any thread, several at a time.
+    pub call_plugin: Option<unsafe extern "C" fn(plugin: *const Opaque, call: *const Call) -> u32>,
+    /// Makes an instance for a run. On success `out` receives it.
+    pub start: Option<
+        unsafe extern "C" fn(
+            plugin: *const Opaque,
+            call: *const Call,
+            out: *mut *mut Opaque,
+        ) -> u32,
+    >,
+    /// Calls a hook of a run's instance, one thread at a time.
+    pub call_run: Option<unsafe extern "C" fn(run: *mut Opaque, call: *const Call) -> u32>,
+    /// Drops a run's instance.
+    pub drop_run: Option<unsafe extern "C" fn(run: *mut Opaque, call: *const Call) -> u32>,
+    /// Drops the plugin.
+    #[sabi(last_prefix_field)]
+    pub drop_plugin: Option<unsafe extern "C" fn(plugin: *mut Opaque, call: *const Call) -> u32>,
+}
+
+/// What a Rust plugin's library exports for `abi_stable`: the way to its table. A library in C exports
+/// the same function as [`C_SYMBOL`] instead.
 #[repr(C)]
 #[derive(StableAbi)]
 #[sabi(kind(Prefix(prefix_ref = PluginModuleRef)))]
 #[sabi(missing_field(option))]
+#[sabi(phantom_type_param = PluginTableRef)]
 pub struct PluginModule {
-    /// The manifest's JSON, equal to the one embedded in the file.
-    pub manifest: extern "C" fn() -> Str,
-    /// Writes the plugin's declaration (options and arguments) as one JSON text; on failure the
-    /// words of it instead.
-    pub describe: unsafe extern "C" fn(*const Sink) -> u32,
-    /// Makes the plugin. On success the last argument receives it.
-    pub create: unsafe extern "C" fn(*const Host, *const Call, *mut *mut Opaque) -> u32,
-    /// Calls a hook of the plugin (`&self`, from any thread).
-    pub call_plugin: unsafe extern "C" fn(*const Opaque, *const Call) -> u32,
-    /// Makes an instance for a run. On success the last argument receives it.
-    pub start: unsafe extern "C" fn(*const Opaque, *const Call, *mut *mut Opaque) -> u32,
-    /// Calls a hook of a run's instance (`&mut self`, one thread at a time).
-    pub call_run: unsafe extern "C" fn(*mut Opaque, *const Call) -> u32,
-    /// Drops a run's instance.
-    pub drop_run: unsafe extern "C" fn(*mut Opaque, *const Call) -> u32,
-    /// Drops the plugin.
-    #[sabi(last_prefix_field)]
-    pub drop_plugin: unsafe extern "C" fn(*mut Opaque, *const Call) -> u32,
+    /// Returns the plugin, which lives for ever.
+    #[sabi(last_prefix_field, unsafe_opaque_field)]
+    pub plugin: extern "C" fn() -> *const PluginTable,
 }
+
+/// The function that a library in C exports: it takes nothing and returns a pointer to its
+/// [`PluginTable`], or null.
+pub const C_SYMBOL: &str = "atelier_plugin";
 
 impl abi_stable::library::RootModule for PluginModuleRef {
     abi_stable::declare_root_module_statics! {PluginModuleRef}
@@ -169,4 +244,5 @@ macro_rules! debug_by_name {
         }
     )* };
 }
-debug_by_name!(ContextTable ContextTableRef HostTable HostTableRef PluginModule PluginModuleRef);
+debug_by_name!(ContextTable ContextTableRef HostTable HostTableRef PluginTable PluginTableRef
+    PluginModule PluginModuleRef);

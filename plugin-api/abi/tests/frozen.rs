@@ -7,10 +7,10 @@ use std::mem::{align_of, offset_of, size_of};
 
 use atelier_plugin_abi::{
     Buffer, Field, Hook, Level,
-    codes::{COUNT, Element, ListOp, OptionSource, OptionTarget, Service, Status},
+    codes::{COUNT, Element, ListOp, OptionSource, OptionTarget, Service, Status, ValueKind},
     frame::{Call, Frame, Opaque, RawBuffer, RawValue, Str},
     manifest,
-    tables::{ContextTable, Host, HostTable, PluginModule, PluginModuleRef, Sink},
+    tables::{ContextTable, Host, HostTable, PluginModule, PluginModuleRef, PluginTable, Sink},
 };
 
 macro_rules! offsets {
@@ -54,9 +54,11 @@ fn tables_keep_the_places_of_their_functions() {
     assert_eq!(context.to_vec(), places(15)[2..]);
     assert!(size_of::<ContextTable>() >= 15 * 8);
     assert_eq!(offsets!(HostTable: log_enabled log).to_vec(), places(4)[2..]);
-    let module = offsets!(PluginModule: manifest describe create call_plugin start call_run drop_run
+    assert_eq!(offsets!(PluginTable: size abi_major abi_minor), [0, 8, 12]);
+    let plugin = offsets!(PluginTable: manifest describe create call_plugin start call_run drop_run
         drop_plugin);
-    assert_eq!(module.to_vec(), places(8));
+    assert_eq!(plugin.to_vec(), places(10)[2..]);
+    assert_eq!(offsets!(PluginModule: plugin), [0]);
 }
 
 #[test]
@@ -112,6 +114,7 @@ frozen! { codes_of_hook, Hook:
     19 "image_grid",
     20 "postprocess",
     21 "finish",
+    22 "run",
 }
 
 frozen! { codes_of_field, Field:
@@ -168,6 +171,7 @@ frozen! { codes_of_buffer, Buffer:
     7 "denoised",
     8 "pixels",
     9 "image",
+    10 "child_image",
 }
 
 frozen! { codes_of_list_op, ListOp:
@@ -192,6 +196,7 @@ frozen! { codes_of_service, Service:
     2 "decode",
     3 "encode",
     4 "save_picture",
+    5 "child",
 }
 
 frozen! { codes_of_status, Status:
@@ -214,6 +219,15 @@ frozen! { codes_of_level, Level:
     3 "info",
     4 "debug",
     5 "trace",
+}
+
+frozen! { codes_of_value_kind, ValueKind:
+    0 "null",
+    1 "bool",
+    2 "int",
+    3 "float",
+    4 "text",
+    5 "json",
 }
 
 frozen! { codes_of_element, Element:

@@ -8,12 +8,14 @@ mod batch;
 mod image;
 mod request;
 mod run;
+mod script;
 mod step;
 
 pub use batch::{BatchCx, ImagesCx, LatentsCx, PixelsCx, SamplingCx};
 pub use image::{GridCx, ImageCx, SaveCx, SavedCx};
 pub use request::{CreateCx, ModelCx, RequestCx};
 pub use run::{FinishCx, Outcome, ResultCx, RunCx, RunStart};
+pub use script::{Child, ChildPicture, ChildRequest, ScriptCx};
 pub use step::{AfterCfgCx, AfterStepCx, CombineCx, CombineParts, DenoisedCx, DenoiserCx};
 
 use atelier_plugin_abi::{Field, ValueRef, codes::COUNT, plugin::HookCx};
@@ -297,9 +299,7 @@ macro_rules! services {
             match self.cx.service(&request)? {
                 atelier_plugin_abi::host::ServiceReply::Text(path) => Ok(Some(path)),
                 atelier_plugin_abi::host::ServiceReply::Nothing => Ok(None),
-                atelier_plugin_abi::host::ServiceReply::Tensor { .. } => {
-                    Err(crate::PluginError::new("the host sent no path for the saved picture"))
-                }
+                _ => Err(crate::PluginError::new("the host sent no path for the saved picture")),
             }
         }
     };

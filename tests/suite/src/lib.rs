@@ -25,7 +25,7 @@ use atelier_testkit::{FakeProvider, TestHost, Wiring, build};
 use serde_json::{Value, json};
 
 /// Every plugin that tests use.
-const PACKAGES: [&str; 16] = [
+const PACKAGES: [&str; 17] = [
     "prompt-styles",
     "watermark",
     "latent-noise",
@@ -42,6 +42,7 @@ const PACKAGES: [&str; 16] = [
     "cycle-b",
     "wants-ghost",
     "order-first",
+    "selectable",
 ];
 
 /// The root of the workspace.

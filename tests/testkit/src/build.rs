@@ -64,3 +64,33 @@ pub fn cdylibs_by(
     }
     found
 }
+
+/// Compiles a plugin in C or C++ with `cc` or `c++` (or what `CC` and `CXX` name), every warning an
+/// error, into `folder`. `include` is where `atelier_plugin.h` is.
+///
+/// # Panics
+/// If there is no compiler, or it does not compile: its messages are in the panic.
+pub fn with_cc(source: &Path, include: &Path, folder: &Path) -> PathBuf {
+    let cpp = source.extension().is_some_and(|ending| ending != "c");
+    let (variable, default) = if cpp { ("CXX", "c++") } else { ("CC", "cc") };
+    let compiler = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
+    let standard = if cpp { "-std=c++17" } else { "-std=c99" };
+    let name = source.file_stem().unwrap_or_default().to_string_lossy();
+    let library = folder.join(format!("lib{name}{}", std::env::consts::DLL_SUFFIX));
+    let output = Command::new(&compiler)
+        .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2", "-fPIC", "-shared"])
+        .arg("-I")
+        .arg(include)
+        .arg(source)
+        .arg("-o")
+        .arg(&library)
+        .output()
+        .unwrap_or_else(|error| panic!("{compiler} cannot be run: {error}"));
+    assert!(
+        output.status.success(),
+        "{compiler} cannot compile {}:\n{}",
+        source.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    library
+}

@@ -78,6 +78,9 @@ struct AroundArgs {
     /// Keeps the overrides in config.json after the run
     #[arg(long)]
     keep_overrides: bool,
+    /// Lets a plugin make the run out of child runs, an X/Y plot for instance
+    #[arg(long, value_name = "PLUGIN")]
+    script: Option<String>,
     /// Gives a plugin an argument; as PLUGIN=JSON, all of them by name or in their order
     #[arg(short = 'a', long = "plugin-arg", value_name = "PLUGIN.NAME=VALUE")]
     plugin_args: Vec<String>,
@@ -139,6 +142,7 @@ impl DrawArgs {
             n_iter: picture.n_iter,
             override_settings: overrides,
             override_settings_restore_afterwards: !around.keep_overrides,
+            script_name: values::script(&state.companion, around.script.as_deref())?,
             plugin_args: values::plugin_args(&state.companion, &around.plugin_args)?,
             do_not_save_samples: output.no_save,
             do_not_save_grid: output.no_save,

@@ -45,6 +45,11 @@ fn plugin<'a>(set: &'a PluginSet, id: &str) -> Result<&'a Plugin, Failure> {
     })
 }
 
+/// The plugin that is selected; whether it can be is the run's to say.
+pub(super) fn script(set: &PluginSet, id: Option<&str>) -> Result<Option<PluginId>, Failure> {
+    id.map(|id| plugin(set, id).map(|plugin| plugin.manifest.id.clone())).transpose()
+}
+
 /// The name that looks most like the given one, if any does.
 pub(in crate::cli) fn nearest<'a>(
     given: &str,

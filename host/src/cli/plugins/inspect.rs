@@ -108,6 +108,7 @@ fn print(ui: &Ui, report: &Report) {
             match manifest.panic {
                 PanicStrategy::Unwind => "are caught",
                 PanicStrategy::Abort => "would end the host",
+                PanicStrategy::None => "do not exist: it is not written in Rust",
             },
         );
         line("hooks", &listed(&manifest.hooks));

@@ -114,12 +114,14 @@ pub(super) enum Work {
     Decode { shape: [usize; 4], data: Vec<f32> },
     Encode { shape: [usize; 4], data: Vec<f32> },
     SavePicture { suffix: String, width: usize, height: usize, data: Vec<u8> },
+    Child(String),
 }
 
 impl From<ServiceRequest<'_>> for Work {
     fn from(request: ServiceRequest<'_>) -> Self {
         match request {
             ServiceRequest::EncodeText(text) => Self::EncodeText(text.to_owned()),
+            ServiceRequest::Child(patch) => Self::Child(patch.to_owned()),
             ServiceRequest::Decode { shape, data } => Self::Decode { shape, data: data.to_vec() },
             ServiceRequest::Encode { shape, data } => Self::Encode { shape, data: data.to_vec() },
             ServiceRequest::SavePicture { suffix, width, height, data } => {
@@ -133,6 +135,7 @@ impl Work {
     pub(super) fn lend(&self) -> ServiceRequest<'_> {
         match self {
             Self::EncodeText(text) => ServiceRequest::EncodeText(text),
+            Self::Child(patch) => ServiceRequest::Child(patch),
             Self::Decode { shape, data } => ServiceRequest::Decode { shape: *shape, data },
             Self::Encode { shape, data } => ServiceRequest::Encode { shape: *shape, data },
             Self::SavePicture { suffix, width, height, data } => {
@@ -164,6 +167,7 @@ pub(super) enum Answer {
     Flag(bool),
     Value(Scalar),
     Text(String),
+    Json(String),
     Nothing,
     Buffer { shape: [usize; 4], rank: usize, data: Data },
     Tensor { shape: [usize; 4], rank: usize, data: Vec<f32> },

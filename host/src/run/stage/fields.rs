@@ -216,9 +216,9 @@ impl Entry<'_> {
     }
 
     fn resize(&mut self, op: ListOp, index: usize) {
-        fn apply<T: Clone>(list: &mut Vec<T>, op: ListOp, index: usize) {
+        fn apply<T: Clone + Default>(list: &mut Vec<T>, op: ListOp, index: usize) {
             match op {
-                ListOp::Push => list.extend(list.get(index).cloned()),
+                ListOp::Push => list.push(list.get(index).cloned().unwrap_or_default()),
                 ListOp::Remove if index < list.len() => _ = list.remove(index),
                 _ => {}
             }

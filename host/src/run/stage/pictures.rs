@@ -19,6 +19,8 @@ pub enum PictureAccess {
     Replace,
     /// Everything.
     List,
+    /// Everything, from none on: what is pushed is like no other picture.
+    Answer,
 }
 
 /// Sides that a picture may be given, in pixels.
@@ -76,14 +78,18 @@ impl<'a> Pictures<'a> {
     ) -> Result<(), Refusal> {
         let allowed = match op {
             ListOp::Replace => {
-                matches!(self.access, PictureAccess::Replace | PictureAccess::List)
+                matches!(
+                    self.access,
+                    PictureAccess::Replace | PictureAccess::List | PictureAccess::Answer
+                )
             }
-            _ => self.access == PictureAccess::List,
+            _ => matches!(self.access, PictureAccess::List | PictureAccess::Answer),
         };
         if !allowed {
             return Err(not_here(format!("{op} of pictures")));
         }
-        let at = self.index(index)?;
+        let like_none = op == ListOp::Push && self.access == PictureAccess::Answer;
+        let at = if like_none { 0 } else { self.index(index)? };
         let fits = |side: u64| (1..=MAX_SIDE).contains(&side);
         if op != ListOp::Remove && !(fits(width) && fits(height)) {
             let message = format!("a picture of {width}×{height} is outside of 1 to {MAX_SIDE}");

@@ -4,8 +4,8 @@ use super::{HookHost, Words, with_call};
 use crate::{
     codes::{Level, Status},
     frame::{Frame, Opaque, Str},
-    tables::{Host, HostTable, PluginModuleRef, Sink},
-    version::ABI_VERSION,
+    tables::{Host, HostTable, PluginTable, Sink, function},
+    version::{ABI_VERSION, AbiVersion},
 };
 
 /// How a call of a plugin failed.
@@ -109,27 +109,47 @@ unsafe extern "C" fn log<L: HostLog>(
     contained((), || host.log(level, &target, &message));
 }
 
-/// A plugin's module that somebody vouched for: its contract (see
-/// [`crate::tables::PluginModule`]) is relied on.
+/// A plugin's table that somebody vouched for: its contract (see [`PluginTable`]) is relied on.
 #[derive(Clone, Copy, Debug)]
-pub struct Module(PluginModuleRef);
+pub struct Module(*const PluginTable);
+
+// SAFETY: `Module::new` was promised a table that lives for ever and whose functions may be called from
+// any thread.
+unsafe impl Send for Module {}
+// SAFETY: as above.
+unsafe impl Sync for Module {}
+
+/// A function of a plugin's table; `None` also where the plugin has nothing to do there.
+macro_rules! theirs {
+    ($module:expr, $name:ident) => {
+        // SAFETY: the table lives for ever.
+        unsafe { function!($module.0, PluginTable, $name) }.flatten()
+    };
+}
 
 impl Module {
-    /// Vouches for a module.
+    /// Vouches for a table.
     ///
     /// # Safety
-    /// Every function of `module` must keep to the contract of [`crate::tables::PluginModule`], for
-    /// ever: its library must not be unloaded.
+    /// `table` must be readable for as many bytes as its first field says, for ever: its library must
+    /// not be unloaded. Every function in it must keep to the contract of [`PluginTable`].
     #[must_use]
-    pub unsafe fn new(module: PluginModuleRef) -> Self {
-        Self(module)
+    pub unsafe fn new(table: *const PluginTable) -> Self {
+        Self(table)
     }
 
-    /// The manifest as the loaded code tells it.
+    /// The version of the ABI that the plugin's code was built for.
+    #[must_use]
+    pub fn abi(self) -> AbiVersion {
+        // SAFETY: the table lives for ever; its head is in every version.
+        unsafe { AbiVersion { major: (*self.0).abi_major, minor: (*self.0).abi_minor } }
+    }
+
+    /// The manifest as the loaded code tells it; empty where it tells none.
     #[must_use]
     pub fn manifest(self) -> String {
         // SAFETY: the module's contract: the text lives for ever.
-        unsafe { self.0.manifest()().get() }.into_owned()
+        theirs!(self, manifest).map(|tell| unsafe { tell().get() }.into_owned()).unwrap_or_default()
     }
 
     /// Options and arguments that the plugin declares, as JSON.
@@ -141,10 +161,11 @@ impl Module {
             // SAFETY: the sink below: `context` is the string, `text` lives for the call.
             unsafe { *context.cast::<String>() = text.get().into_owned() };
         }
+        let Some(describe) = theirs!(self, describe) else { return Ok("{}".to_owned()) };
         let mut text = String::new();
         let sink = Sink { context: (&raw mut text).cast(), write, reserved: [0; 2] };
         // SAFETY: the module's contract; the sink lives for the call.
-        let status = unsafe { self.0.describe()(&raw const sink) };
+        let status = unsafe { describe(&raw const sink) };
         let words = Words { message: text.clone(), place: String::new() };
         outcome((status, Some(words))).map(|()| text)
     }
@@ -160,18 +181,23 @@ impl Module {
         host: &mut dyn HookHost,
     ) -> Result<LoadedPlugin, CallFailure> {
         let mut object = std::ptr::null_mut();
-        // SAFETY: the module's contract; `keep` lives for the call, `object` is ours.
-        outcome(with_call(host, frame, |call| unsafe {
-            self.0.create()(&raw const keep, call, &raw mut object)
-        }))?;
-        Ok(LoadedPlugin { module: self.0, object })
+        if let Some(create) = theirs!(self, create) {
+            // SAFETY: the module's contract; `keep` lives for the call, `object` is ours.
+            outcome(with_call(host, frame, |call| unsafe {
+                create(&raw const keep, call, &raw mut object)
+            }))?;
+        }
+        Ok(LoadedPlugin { module: self, object })
     }
 }
+
+/// Nothing was done, and that is right.
+const NOTHING_TO_DO: u32 = Status::Ok.code();
 
 /// A plugin made by its module.
 #[derive(Debug)]
 pub struct LoadedPlugin {
-    module: PluginModuleRef,
+    module: Module,
     object: *mut Opaque,
 }
 
@@ -186,9 +212,10 @@ impl LoadedPlugin {
     /// # Errors
     /// Where the hook fails.
     pub fn call(&self, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure> {
-        // SAFETY: the module's contract; the object is alive as long as `self`.
-        outcome(with_call(host, frame, |call| unsafe {
-            self.module.call_plugin()(self.object, call)
+        outcome(with_call(host, frame, |call| match theirs!(self.module, call_plugin) {
+            // SAFETY: the module's contract; the object is alive as long as `self`.
+            Some(function) => unsafe { function(self.object, call) },
+            None => NOTHING_TO_DO,
         }))
     }
 
@@ -198,9 +225,10 @@ impl LoadedPlugin {
     /// Where the plugin refuses or panics.
     pub fn start(&self, frame: &Frame, host: &mut dyn HookHost) -> Result<LoadedRun, CallFailure> {
         let mut object = std::ptr::null_mut();
-        // SAFETY: the module's contract; the plugin is alive as long as `self`, `object` is ours.
-        outcome(with_call(host, frame, |call| unsafe {
-            self.module.start()(self.object, call, &raw mut object)
+        outcome(with_call(host, frame, |call| match theirs!(self.module, start) {
+            // SAFETY: the module's contract; the plugin is alive as long as `self`, `object` is ours.
+            Some(function) => unsafe { function(self.object, call, &raw mut object) },
+            None => NOTHING_TO_DO,
         }))?;
         Ok(LoadedRun { module: self.module, object })
     }
@@ -210,9 +238,10 @@ impl LoadedPlugin {
     /// # Errors
     /// Where its Drop panics.
     pub fn close(self, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure> {
-        // SAFETY: the module's contract; the object is dropped once, as `self` is consumed.
-        outcome(with_call(host, frame, |call| unsafe {
-            self.module.drop_plugin()(self.object, call)
+        outcome(with_call(host, frame, |call| match theirs!(self.module, drop_plugin) {
+            // SAFETY: the module's contract; the object is dropped once, as `self` is consumed.
+            Some(function) => unsafe { function(self.object, call) },
+            None => NOTHING_TO_DO,
         }))
     }
 }
@@ -220,7 +249,7 @@ impl LoadedPlugin {
 /// A plugin's instance for one run.
 #[derive(Debug)]
 pub struct LoadedRun {
-    module: PluginModuleRef,
+    module: Module,
     object: *mut Opaque,
 }
 
@@ -233,8 +262,11 @@ impl LoadedRun {
     /// # Errors
     /// Where the hook fails.
     pub fn call(&mut self, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure> {
-        // SAFETY: the module's contract; the object is alive as long as `self`.
-        outcome(with_call(host, frame, |call| unsafe { self.module.call_run()(self.object, call) }))
+        outcome(with_call(host, frame, |call| match theirs!(self.module, call_run) {
+            // SAFETY: the module's contract; the object is alive as long as `self`.
+            Some(function) => unsafe { function(self.object, call) },
+            None => NOTHING_TO_DO,
+        }))
     }
 
     /// Drops the instance. Without this call it stays in memory: what a plugin does in its Drop
@@ -243,7 +275,10 @@ impl LoadedRun {
     /// # Errors
     /// Where its Drop panics.
     pub fn close(self, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure> {
-        // SAFETY: the module's contract; the object is dropped once, as `self` is consumed.
-        outcome(with_call(host, frame, |call| unsafe { self.module.drop_run()(self.object, call) }))
+        outcome(with_call(host, frame, |call| match theirs!(self.module, drop_run) {
+            // SAFETY: the module's contract; the object is dropped once, as `self` is consumed.
+            Some(function) => unsafe { function(self.object, call) },
+            None => NOTHING_TO_DO,
+        }))
     }
 }

@@ -189,6 +189,7 @@ impl<'a> HookCx<'a> {
         };
         let (code, text, input) = match *request {
             ServiceRequest::EncodeText(text) => (Service::EncodeText, text, RawBuffer::EMPTY),
+            ServiceRequest::Child(patch) => (Service::Child, patch, RawBuffer::EMPTY),
             ServiceRequest::Decode { shape, data } => {
                 fits(&shape, data.len())?;
                 (Service::Decode, "", tensor(&shape, data))
@@ -219,8 +220,10 @@ impl<'a> HookCx<'a> {
                 )
             )
         };
-        if let ValueRef::Text(text) = self.value(status, out_text)? {
-            return Ok(ServiceReply::Text(text.to_owned()));
+        match self.value(status, out_text)? {
+            ValueRef::Text(text) => return Ok(ServiceReply::Text(text.to_owned())),
+            ValueRef::Json(json) => return Ok(ServiceReply::Json(json.to_owned())),
+            _ => {}
         }
         if out.data.is_null() {
             return Ok(ServiceReply::Nothing);

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     codes::{Hook, Status},
     frame::{Call, Opaque, Str},
-    tables::{Host, PluginModule, PluginModuleRef, Sink},
+    tables::{Host, PluginModule, PluginModuleRef, PluginTable, Sink},
+    version::ABI_VERSION,
 };
 
 /// Everything a hook gets: what may be copied, and what may not.
@@ -69,27 +70,31 @@ pub trait RunObject: Send + 'static {
 pub struct Exports<P>(PhantomData<P>);
 
 impl<P: PluginObject> Exports<P> {
+    const TABLE: &'static PluginTable = &PluginTable {
+        size: size_of::<PluginTable>(),
+        abi_major: ABI_VERSION.major,
+        abi_minor: ABI_VERSION.minor,
+        manifest: Some(manifest::<P>),
+        describe: Some(describe::<P>),
+        create: Some(create::<P>),
+        call_plugin: Some(call_plugin::<P>),
+        start: Some(start::<P>),
+        call_run: Some(call_run::<P>),
+        drop_run: Some(drop_boxed::<P::Run>),
+        drop_plugin: Some(drop_boxed::<P>),
+    };
+
     /// The module that the library hands to its host. Lives for ever.
     #[must_use]
     pub fn module() -> PluginModuleRef {
-        PluginModule {
-            manifest: manifest::<P>,
-            describe: describe::<P>,
-            create: create::<P>,
-            call_plugin: call_plugin::<P>,
-            start: start::<P>,
-            call_run: call_run::<P>,
-            drop_run: drop_boxed::<P::Run>,
-            drop_plugin: drop_boxed::<P>,
-        }
-        .leak_into_prefix()
+        PluginModule { plugin: table::<P> }.leak_into_prefix()
     }
 
     /// The same module for a host in the same program: a plugin linked statically.
     #[must_use]
     pub fn linked() -> crate::host::Module {
         // SAFETY: the functions are those of this file, which keep to the contract.
-        unsafe { crate::host::Module::new(Self::module()) }
+        unsafe { crate::host::Module::new(Self::TABLE) }
     }
 }
 
@@ -113,6 +118,10 @@ unsafe fn entry<'a>(call: *const Call) -> (Option<Hook>, Entry<'a>) {
     // SAFETY: an entry is made once per exported call.
     let buffers = unsafe { Buffers::new(call) };
     (Hook::from_code(cx.frame().hook), Entry { cx, buffers })
+}
+
+extern "C" fn table<P: PluginObject>() -> *const PluginTable {
+    Exports::<P>::TABLE
 }
 
 extern "C" fn manifest<P: PluginObject>() -> Str {

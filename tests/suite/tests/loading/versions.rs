@@ -15,13 +15,13 @@ const MINOR: [Edit<'static>; 9] = [
     Edit { file: "Cargo.toml", from: "version = \"1.0.0\"", to: "version = \"1.1.0\"" },
     Edit {
         file: "src/tables.rs",
-        from: "    pub fail: unsafe extern \"C\" fn(*mut Opaque, Str, Str) -> u32,\n",
-        to: "    pub fail: unsafe extern \"C\" fn(*mut Opaque, Str, Str) -> u32,\n    /// New in 1.1.\n    pub novelty: unsafe extern \"C\" fn(*mut Opaque, u64) -> u32,\n",
+        from: "    pub fail: unsafe extern \"C\" fn(context: *mut Opaque, message: Str, place: Str) -> u32,\n",
+        to: "    pub fail: unsafe extern \"C\" fn(context: *mut Opaque, message: Str, place: Str) -> u32,\n    /// New in 1.1.\n    pub novelty: unsafe extern \"C\" fn(*mut Opaque, u64) -> u32,\n",
     },
     Edit {
         file: "src/tables.rs",
-        from: "    pub drop_plugin: unsafe extern \"C\" fn(*mut Opaque, *const Call) -> u32,\n",
-        to: "    pub drop_plugin: unsafe extern \"C\" fn(*mut Opaque, *const Call) -> u32,\n    /// New in 1.1.\n    pub novelty: extern \"C\" fn() -> u32,\n",
+        from: "    pub drop_plugin: Option<unsafe extern \"C\" fn(plugin: *mut Opaque, call: *const Call) -> u32>,\n",
+        to: "    pub drop_plugin: Option<unsafe extern \"C\" fn(plugin: *mut Opaque, call: *const Call) -> u32>,\n    /// New in 1.1.\n    pub novelty: extern \"C\" fn() -> u32,\n",
     },
     Edit { file: "src/host.rs", from: "    fail,\n};", to: "    fail,\n    novelty,\n};" },
     Edit {
@@ -31,8 +31,8 @@ const MINOR: [Edit<'static>; 9] = [
     },
     Edit {
         file: "src/plugin/export.rs",
-        from: "            drop_plugin: drop_boxed::<P>,\n",
-        to: "            drop_plugin: drop_boxed::<P>,\n            novelty,\n",
+        from: "        drop_plugin: Some(drop_boxed::<P>),\n",
+        to: "        drop_plugin: Some(drop_boxed::<P>),\n        novelty,\n",
     },
     Edit {
         file: "src/plugin/export.rs",
@@ -47,7 +47,7 @@ const MINOR: [Edit<'static>; 9] = [
     Edit {
         file: "src/codes.rs",
         from: "        Finish = 21 => \"finish\",\n",
-        to: "        Finish = 21 => \"finish\",\n        /// New in 1.1.\n        Novelty = 22 => \"novelty\",\n",
+        to: "        Finish = 21 => \"finish\",\n        /// New in 1.1.\n        Novelty = 1000 => \"novelty\",\n",
     },
 ];
 

@@ -1,0 +1,41 @@
+//! A run that a selected plugin makes out of child runs, in place of drawing itself.
+
+use atelier_plugin_abi::{Field, Hook, frame::Frame};
+use image::RgbImage;
+
+use super::{
+    children::Children,
+    error::Ended,
+    runner::ActiveRun,
+    stage::{PictureAccess, Slot, Stage},
+};
+
+impl ActiveRun<'_> {
+    /// Calls the selected plugin; what it leaves is the run's answer, saved as grids are.
+    pub(super) fn script(&mut self) -> Result<(), Ended> {
+        let cancel = self.hooks.cancel.clone();
+        self.hooks.children =
+            Some(Children::of(self.runner, &self.record.id, &self.request, cancel));
+        let (mut images, mut infotexts): (Vec<RgbImage>, Vec<String>) = (Vec::new(), Vec::new());
+        let stage = self
+            .params
+            .show(Stage::new())
+            .field(Field::AllPrompts, Slot::FixedTexts(&self.pictures.all_prompts))
+            .field(Field::AllNegativePrompts, Slot::FixedTexts(&self.pictures.all_negative_prompts))
+            .field(Field::AllSeeds, Slot::FixedInts(&self.pictures.all_seeds))
+            .field(Field::AllSubseeds, Slot::FixedInts(&self.pictures.all_subseeds))
+            .field(Field::Infotexts, Slot::Texts(&mut infotexts))
+            .pictures(&mut images, PictureAccess::Answer);
+        let outcome = self.hooks.call(Frame::new(Hook::Run), stage);
+        self.hooks.children = None;
+        // A child that was cancelled is no failure of the plugin's.
+        if self.hooks.cancel.is_cancelled() {
+            return Err(Ended::Cancelled);
+        }
+        outcome?;
+        for (image, infotext) in images.into_iter().zip(infotexts) {
+            self.keep_answer(image, infotext)?;
+        }
+        Ok(())
+    }
+}
