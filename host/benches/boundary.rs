@@ -232,7 +232,7 @@ fn main() {
     let loader = Loader {
         cache: cache.path().to_owned(),
         plugin_data: cache.path().to_owned(),
-        loopback: false,
+        decorators: Vec::new(),
     };
     let (_, copy) = loader.inspect(&library).expect("the meter");
     let module = library::open(&copy.path).expect("the meter's module");

@@ -13,7 +13,7 @@ use crate::{
         ConfigError, ConfigFile, ConfigReport, OptionSet, OptionSpec, Owner, Schema, SchemaError,
         SetError, Store, Writer, a1111,
     },
-    plugins::{Entry, LiveOptions, Loader, PluginSet, cache, discover},
+    plugins::{Decorator, Entry, LiveOptions, Loader, PluginSet, cache, discover},
     run::{FileRecords, Runner, RunnerBuilder, pipeline::ModelProvider},
 };
 
@@ -27,8 +27,8 @@ pub struct Config {
     pub plugins: Vec<PathBuf>,
     /// Leaves the plugins in `extensions` out.
     pub no_extensions: bool,
-    /// Puts every plugin behind bytes ([`crate::plugins::loopback`]): slower, for tests.
-    pub loopback: bool,
+    /// What every plugin's handle is wrapped into, the first one innermost.
+    pub decorators: Vec<Arc<dyn Decorator>>,
 }
 
 /// Why a host cannot be opened.
@@ -105,7 +105,7 @@ impl Atelier {
                 found.push(place.clone());
             }
         }
-        let loader = loader(&data, config.loopback);
+        let loader = loader(&data, config.decorators.clone());
         let plugins = loader.load_all(&found, &store);
         Ok(Self { data, store, config: loaded.file, report: loaded.report, stale, plugins })
     }
@@ -142,7 +142,7 @@ impl Atelier {
 
     /// Looks at libraries without running them.
     pub fn loader(&self) -> Loader {
-        loader(&self.data, false)
+        loader(&self.data, Vec::new())
     }
 
     /// The records of earlier runs.
@@ -156,8 +156,8 @@ impl Atelier {
     }
 }
 
-fn loader(data: &Path, loopback: bool) -> Loader {
-    Loader { cache: cache::folder(data), plugin_data: data.join("plugins"), loopback }
+fn loader(data: &Path, decorators: Vec<Arc<dyn Decorator>>) -> Loader {
+    Loader { cache: cache::folder(data), plugin_data: data.join("plugins"), decorators }
 }
 
 /// A1111's options, and an order of plugins for every hook.

@@ -5,11 +5,16 @@
 mod atelier;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(all(feature = "validate", unix))]
+pub mod compat;
 #[cfg(feature = "engine")]
 pub mod engine;
+pub mod fake;
 pub mod options;
 pub mod output;
 pub mod plugins;
 pub mod run;
+#[cfg(all(feature = "validate", unix))]
+pub mod validate;
 
 pub use atelier::{Atelier, Config, OpenError};

@@ -17,6 +17,10 @@ pub(super) enum Failure {
     Refused(Said),
     /// It was tried and did not work.
     Failed(Said),
+    /// It could not be tried at all, which is told from a bad outcome.
+    Unusable(Said),
+    /// It is told already; only the exit code is left.
+    Told(u8),
     /// Somebody cancelled it.
     Cancelled,
 }
@@ -49,10 +53,24 @@ impl Failure {
         Self::Failed(Said::new(&error.to_string()))
     }
 
+    pub(super) fn unusable(error: impl std::fmt::Display) -> Self {
+        Self::Unusable(Said::new(&error.to_string()))
+    }
+
+    /// The same words with the code of what could not be tried.
+    pub(super) fn into_unusable(self) -> Self {
+        match self {
+            Self::Refused(said) | Self::Failed(said) => Self::Unusable(said),
+            other => other,
+        }
+    }
+
     pub(super) fn code(&self) -> u8 {
         match self {
             Self::Failed(_) => 1,
             Self::Refused(_) => 2,
+            Self::Unusable(_) => 3,
+            Self::Told(code) => *code,
             Self::Cancelled => 130,
         }
     }
@@ -62,11 +80,13 @@ impl Failure {
         let (kind, said) = match self {
             Self::Refused(said) => ("refused", Some(said)),
             Self::Failed(said) => ("failed", Some(said)),
+            Self::Unusable(said) => ("unusable", Some(said)),
+            Self::Told(_) => ("failed", None),
             Self::Cancelled => ("cancelled", None),
         };
         let error = json!({
             "kind": kind,
-            "message": said.map_or("cancelled", |said| said.message.trim_end()),
+            "message": said.map_or(kind, |said| said.message.trim_end()),
             "hint": said.and_then(|said| said.hint.as_deref()),
         });
         Ui::line(&format!("{:#}", json!({ "error": error })));
@@ -77,7 +97,7 @@ impl Failure {
             self.document();
         }
         match self {
-            Self::Refused(said) | Self::Failed(said) => {
+            Self::Refused(said) | Self::Failed(said) | Self::Unusable(said) => {
                 let word = ui.paint_err(style::ERROR, "error:");
                 Ui::complain(&format!("{word} {}", said.message));
                 if let Some(hint) = &said.hint {
@@ -85,6 +105,7 @@ impl Failure {
                     Ui::complain(&format!("{word} {hint}"));
                 }
             }
+            Self::Told(_) => {}
             Self::Cancelled => Ui::complain("cancelled"),
         }
     }

@@ -1,13 +1,13 @@
 //! Opening the host for a command.
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, sync::Arc};
 
 use super::{
     Global,
     error::Failure,
     ui::{Ui, short_path},
 };
-use crate::{Atelier, Config};
+use crate::{Atelier, Config, plugins::ThroughBytes};
 
 /// Opens the host with its plugins, and tells what was wrong with its options.
 pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
@@ -15,7 +15,7 @@ pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
         data: data(global)?,
         plugins: named_plugins(global)?,
         no_extensions: global.no_extensions,
-        loopback: global.loopback,
+        decorators: if global.loopback { vec![Arc::new(ThroughBytes)] } else { Vec::new() },
     };
     open_with(ui, &config)
 }

@@ -1,7 +1,9 @@
 //! Log lines on standard error.
 
 use std::{
+    fs::File,
     io::{self, Write},
+    path::Path,
     sync::{Mutex, PoisonError},
 };
 
@@ -37,6 +39,20 @@ pub(super) fn begin(global: &Global, ui: &Ui, tells_plugins: bool) {
         LogFormat::Json => builder.json().init(),
         LogFormat::Text if global.verbose > 1 => builder.init(),
         LogFormat::Text => builder.without_time().with_target(false).init(),
+    }
+}
+
+/// Sends log lines into a file.
+pub(super) fn into_file(path: &Path) {
+    // Without a log the check goes on: it is for the words around a failure.
+    if let Ok(file) = File::create(path) {
+        let filter = EnvFilter::new("info");
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(Mutex::new(file))
+            .with_ansi(false)
+            .without_time()
+            .init();
     }
 }
 

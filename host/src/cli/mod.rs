@@ -119,7 +119,11 @@ pub fn main() -> ExitCode {
         }
     };
     let ui = Ui::new(&cli.global);
-    log::begin(&cli.global, &ui, matches!(cli.command, Command::Plugins(_)));
+    match &cli.command {
+        // What it prints is the plugin's alone.
+        Command::Plugins(plugins::Plugins::ValidateCheck(args)) => log::into_file(&args.log()),
+        command => log::begin(&cli.global, &ui, matches!(command, Command::Plugins(_))),
+    }
     match run(&ui, &cli.global, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -1,11 +1,13 @@
 //! What the host calls a plugin through.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Arc};
 
 use atelier_plugin_abi::{
     frame::Frame,
     host::{CallFailure, HookHost, LoadedPlugin, LoadedRun},
 };
+
+use super::id::PluginId;
 
 /// A loaded plugin, wherever its code runs. A call is a frame of plain data and a host to talk to;
 /// nothing else crosses, so that a plugin in this process, one behind a wire and one written in C are
@@ -26,6 +28,12 @@ pub trait PluginHandle: Debug + Send + Sync {
         frame: &Frame,
         host: &mut dyn HookHost,
     ) -> Result<Box<dyn RunHandle>, CallFailure>;
+}
+
+/// Puts something between the host and its plugins: bytes, a recorder, a process.
+pub trait Decorator: Debug + Send + Sync {
+    /// Wraps the handle of a plugin that was just loaded.
+    fn wrap(&self, plugin: &PluginId, handle: Arc<dyn PluginHandle>) -> Arc<dyn PluginHandle>;
 }
 
 /// A plugin's instance for one run.

@@ -16,7 +16,10 @@ use atelier_plugin_abi::{
 };
 use wire::{Answer, Data, Request, Scalar, Work, over_the_wire};
 
-use super::handle::{PluginHandle, RunHandle};
+use super::{
+    handle::{Decorator, PluginHandle, RunHandle},
+    id::PluginId,
+};
 
 /// A plugin behind bytes.
 #[derive(Debug)]
@@ -26,6 +29,16 @@ impl Loopback {
     /// Puts `plugin` behind bytes.
     pub fn new(plugin: Arc<dyn PluginHandle>) -> Self {
         Self(plugin)
+    }
+}
+
+/// Puts every plugin behind bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct ThroughBytes;
+
+impl Decorator for ThroughBytes {
+    fn wrap(&self, _: &PluginId, handle: Arc<dyn PluginHandle>) -> Arc<dyn PluginHandle> {
+        Arc::new(Loopback::new(handle))
     }
 }
 

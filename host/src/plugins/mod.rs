@@ -21,8 +21,9 @@ pub mod values;
 
 pub use declaration::{ArgSpec, Declaration, GivenArgs};
 pub use error::LoadError;
-pub use handle::{PluginHandle, RunHandle};
+pub use handle::{Decorator, PluginHandle, RunHandle};
 pub use id::{BadId, PluginId};
+pub use loopback::ThroughBytes;
 pub use manifest::Manifest;
 pub use order::Order;
 pub use registry::{Entry, LiveOptions, Loader, Plugin, PluginSet, PluginState};

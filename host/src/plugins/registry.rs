@@ -16,8 +16,8 @@ use atelier_plugin_abi::{
 };
 
 use super::{
-    Declaration, LoadError, Manifest, Order, PluginHandle, PluginId, cache, library,
-    loopback::Loopback, preflight::preflight,
+    Declaration, LoadError, Manifest, Order, PluginHandle, PluginId, cache, handle::Decorator,
+    library, preflight::preflight,
 };
 use crate::options::{OptionSet, Owner, Store};
 
@@ -153,8 +153,8 @@ pub struct Loader {
     pub cache: PathBuf,
     /// Where plugins find folders of their own, by id.
     pub plugin_data: PathBuf,
-    /// Whether plugins are put behind bytes ([`Loopback`]).
-    pub loopback: bool,
+    /// What every plugin's handle is wrapped into, the first one innermost.
+    pub decorators: Vec<Arc<dyn Decorator>>,
 }
 
 /// Forwards what plugins log outside of hooks. Which plugin it was stands in the target.
@@ -303,8 +303,8 @@ impl Loader {
         let plugin =
             module.create(keep, &Frame::new(Hook::Start), &mut host).map_err(LoadError::Create)?;
         let mut handle: Arc<dyn PluginHandle> = Arc::new(plugin);
-        if self.loopback {
-            handle = Arc::new(Loopback::new(handle));
+        for decorator in &self.decorators {
+            handle = decorator.wrap(&id, handle);
         }
         let plugin = Arc::new(Plugin { manifest, declaration, path, hash, handle });
         let options = store.load().options.clone();

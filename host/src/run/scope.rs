@@ -169,7 +169,9 @@ impl HookHost for Scope<'_, '_, '_> {
         let services = self.shared.services.ok_or_else(|| {
             Refusal::new(Status::NotHere, "the host does no work for this hook: no run has begun")
         })?;
-        services.serve(&request).map_err(|error| Refusal::new(Status::HostFailed, error.to_string()))
+        services
+            .serve(&request)
+            .map_err(|error| Refusal::new(Status::HostFailed, error.to_string()))
     }
 
     fn cancelled(&mut self) -> bool {

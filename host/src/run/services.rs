@@ -88,7 +88,10 @@ impl RunServices {
     ///
     /// # Errors
     /// Where the work fails.
-    pub(super) fn serve(&self, request: &ServiceRequest<'_>) -> Result<ServiceReply, PipelineError> {
+    pub(super) fn serve(
+        &self,
+        request: &ServiceRequest<'_>,
+    ) -> Result<ServiceReply, PipelineError> {
         let tensor = |Tensor { shape, data }| ServiceReply::Tensor { shape, rank: 4, data };
         Ok(match *request {
             ServiceRequest::EncodeText(text) => {

@@ -71,19 +71,29 @@ pub fn cdylibs_by(
 /// # Panics
 /// If there is no compiler, or it does not compile: its messages are in the panic.
 pub fn with_cc(source: &Path, include: &Path, folder: &Path) -> PathBuf {
+    let name = source.file_stem().unwrap_or_default().to_string_lossy();
+    let library = folder.join(format!("lib{name}{}", std::env::consts::DLL_SUFFIX));
+    with_cc_as(source, include, &library, &[]);
+    library
+}
+
+/// The same with more flags, into a library of any name.
+///
+/// # Panics
+/// As [`with_cc`].
+pub fn with_cc_as(source: &Path, include: &Path, library: &Path, flags: &[&str]) {
     let cpp = source.extension().is_some_and(|ending| ending != "c");
     let (variable, default) = if cpp { ("CXX", "c++") } else { ("CC", "cc") };
     let compiler = std::env::var(variable).unwrap_or_else(|_| default.to_owned());
     let standard = if cpp { "-std=c++17" } else { "-std=c99" };
-    let name = source.file_stem().unwrap_or_default().to_string_lossy();
-    let library = folder.join(format!("lib{name}{}", std::env::consts::DLL_SUFFIX));
     let output = Command::new(&compiler)
         .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2", "-fPIC", "-shared"])
         .arg("-I")
         .arg(include)
         .arg(source)
         .arg("-o")
-        .arg(&library)
+        .arg(library)
+        .args(flags)
         .output()
         .unwrap_or_else(|error| panic!("{compiler} cannot be run: {error}"));
     assert!(
@@ -92,5 +102,30 @@ pub fn with_cc(source: &Path, include: &Path, folder: &Path) -> PathBuf {
         source.display(),
         String::from_utf8_lossy(&output.stderr)
     );
-    library
+}
+
+/// Builds a program of the workspace at `root` and returns it.
+///
+/// # Panics
+/// If it does not build: cargo's messages are in the panic.
+pub fn program(root: &Path, package: &str, name: &str) -> PathBuf {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let output = Command::new(cargo)
+        .current_dir(root)
+        .args(["build", "--message-format=json-render-diagnostics", "--package", package])
+        .args(["--bin", name])
+        .output()
+        .unwrap_or_else(|error| panic!("cargo cannot be run: {error}"));
+    assert!(
+        output.status.success(),
+        "cargo cannot build {name}:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let messages = text.lines().filter_map(|line| serde_json::from_str(line).ok());
+    let found = messages.into_iter().find_map(|message: serde_json::Value| {
+        let ours = message["target"]["name"] == name && message["executable"].is_string();
+        ours.then(|| PathBuf::from(message["executable"].as_str().unwrap_or_default()))
+    });
+    found.unwrap_or_else(|| panic!("cargo built no {name}"))
 }

@@ -7,7 +7,7 @@ use std::{
 
 use atelier_host::{
     Atelier, Config,
-    plugins::PluginId,
+    plugins::{PluginId, ThroughBytes},
     run::{CancelToken, Finished, Refused, RunRequest, Runner, pipeline::ModelProvider},
 };
 use serde_json::{Map, Value, json};
@@ -64,7 +64,10 @@ impl TestHost {
             data: folder.path().to_owned(),
             plugins: plugins.to_vec(),
             no_extensions: false,
-            loopback: wiring == Wiring::Loopback,
+            decorators: match wiring {
+                Wiring::Direct => Vec::new(),
+                Wiring::Loopback => vec![Arc::new(ThroughBytes)],
+            },
         };
         let atelier = Atelier::open(&config).expect("an open host");
         let runner = atelier.runner(provider).recording(recording).build();

@@ -12,8 +12,7 @@
 )]
 
 pub mod build;
-mod fake;
 mod host;
 
-pub use fake::{FakePipeline, FakeProvider};
+pub use atelier_host::fake::{FakePipeline, FakeProvider};
 pub use host::{TestHost, Wiring, both_ways, script};

@@ -13,7 +13,7 @@ use std::sync::{
 
 pub(super) use args::DrawArgs;
 use progress::Progress;
-pub(super) use values::nearest;
+pub(super) use values::{nearest, overrides};
 
 use super::{Global, error::Failure, host, log, ui::Ui};
 use crate::{

@@ -18,7 +18,10 @@ fn pair<'a>(flag: &str, form: &str, text: &'a str) -> Result<(&'a str, &'a str),
 }
 
 /// The overrides of a run.
-pub(super) fn overrides(schema: &Schema, given: &[String]) -> Result<Map<String, Json>, Failure> {
+pub(in crate::cli) fn overrides(
+    schema: &Schema,
+    given: &[String],
+) -> Result<Map<String, Json>, Failure> {
     let mut overrides = Map::new();
     for text in given {
         let (key, value) = pair("--override", "KEY=VALUE", text)?;

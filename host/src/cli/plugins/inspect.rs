@@ -55,7 +55,7 @@ pub(super) fn run(
     }
 }
 
-fn find(global: &Global, atelier: &Atelier, wanted: &str) -> Result<PathBuf, Failure> {
+pub(super) fn find(global: &Global, atelier: &Atelier, wanted: &str) -> Result<PathBuf, Failure> {
     let path = Path::new(wanted);
     if path.is_file() {
         return Ok(path.to_owned());

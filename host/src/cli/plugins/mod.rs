@@ -1,8 +1,10 @@
 //! `atelier plugins`: what is there, what it says of itself, and switching it.
 
+mod compat;
 mod inspect;
 mod list;
 mod switch;
+mod validate;
 
 use std::path::PathBuf;
 
@@ -20,6 +22,13 @@ pub(super) enum Plugins {
     List,
     /// Looks at a plugin without running any of its code
     Inspect(inspect::InspectArgs),
+    /// Tries a plugin: one named check after another, each in a process of its own
+    Validate(Box<validate::ValidateArgs>),
+    /// Says whether a plugin is ready to leave live options
+    Compat(compat::CompatArgs),
+    /// One check in this process
+    #[command(hide = true)]
+    ValidateCheck(validate::CheckArgs),
     /// Lets a plugin be loaded again
     Enable {
         /// Its id
@@ -37,6 +46,9 @@ pub(super) fn run(ui: &Ui, global: &Global, command: Plugins) -> Result<(), Fail
         Plugins::List => list::run(ui, &host::open(ui, global)?),
         // These run no plugin: one that ends the process while it is loaded can be switched off.
         Plugins::Inspect(args) => inspect::run(ui, global, &host::open_bare(ui, global)?, &args),
+        Plugins::Validate(args) => validate::run(ui, global, &host::open_bare(ui, global)?, &args),
+        Plugins::Compat(args) => compat::run(ui, global, &host::open_bare(ui, global)?, &args),
+        Plugins::ValidateCheck(args) => validate::check(args),
         Plugins::Enable { id } => switch::enable(ui, &host::open_bare(ui, global)?, &id),
         Plugins::Disable { id } => switch::disable(ui, global, &host::open_bare(ui, global)?, &id),
     }

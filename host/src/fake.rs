@@ -1,11 +1,14 @@
 //! An engine that computes next to nothing, but everything a run asks for.
+//!
+//! What it draws depends on prompt, seed, steps and on everything that a hook may change, so that equal
+//! pixels mean that nothing was changed. The checks of `validate` and the test kit run on it.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-use atelier_host::run::pipeline::{
+use crate::run::pipeline::{
     Catalogue, Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline,
     PipelineError, Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor,
 };

@@ -1,0 +1,382 @@
+//! Its hooks, on an engine that draws in microseconds; a few on the default checkpoint.
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use atelier_plugin_abi::{Hook, codes::Status};
+use image::RgbImage;
+
+use crate::{
+    output::infotext_parse::ParsedInfotext,
+    run::{CancelToken, Finished, InitImages, RunRequest},
+    validate::{
+        check::{Check, Found, Group, Verdict, ensure},
+        recorder::Facts,
+        subject::{Rig, Setup, Subject},
+    },
+};
+
+const fn check(
+    id: &'static str,
+    level: u8,
+    about: &'static str,
+    run: fn(&Subject) -> Found,
+) -> Check {
+    Check { id, group: Group::Hooks, level, about, run }
+}
+
+pub(in crate::validate) const CHECKS: &[Check] = &[
+    check(
+        "hooks-succeed",
+        4,
+        "every hook that it names is called in runs of all kinds, and succeeds",
+        hooks_succeed,
+    ),
+    check(
+        "only-its-hooks",
+        4,
+        "no hook that it does not name is answered with a failure",
+        only_its_hooks,
+    ),
+    check(
+        "draws-from-text",
+        4,
+        "it draws a picture from a prompt with the default checkpoint",
+        draws_from_text,
+    ),
+    check(
+        "draws-from-picture",
+        4,
+        "it draws a picture from a picture with the default checkpoint",
+        draws_from_picture,
+    ),
+    check("smallest-pictures", 4, "it draws pictures of 8×8 pixels, one latent", smallest),
+    check("odd-sizes", 4, "it draws pictures that are long, high, and no square", odd_sizes),
+    check("large-pictures", 4, "it draws a picture of 1024×1024 pixels", large),
+    check("batches", 4, "it draws several pictures at once and one after another", batches),
+    check("few-and-many-steps", 4, "it draws in one step and in sixty", steps),
+    check("all-samplers", 4, "it draws with every sampler and scheduler", samplers),
+    check(
+        "guidance",
+        4,
+        "it draws without guidance, with much, and with negative guidance",
+        guidance,
+    ),
+    check("no-prompt", 4, "it draws without a prompt", no_prompt),
+    check("long-prompt", 4, "it does not panic on a prompt of 100 kB", long_prompt),
+    check(
+        "odd-prompts",
+        4,
+        "it does not panic on signs, brackets and scripts of all kinds in a prompt",
+        odd_prompts,
+    ),
+    check("finite", 4, "it leaves no number that is not finite", finite),
+    check(
+        "keeps-to-its-memory",
+        4,
+        "it writes nowhere but into memory that it was lent for writing",
+        keeps_to_memory,
+    ),
+    check(
+        "infotext-readable",
+        4,
+        "what it adds to the infotext is read back as it was written",
+        infotext,
+    ),
+    check("does-not-stop-runs", 4, "it stops no ordinary run", does_not_stop),
+    check("answers-cancel", 5, "a run that is cancelled ends within 250 ms", answers_cancel),
+];
+
+fn img2img(rig: &Rig) -> RunRequest {
+    let picture = RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8 * 4, y as u8 * 4, 128]));
+    RunRequest { init_images: Some(InitImages(vec![picture])), ..rig.request() }
+}
+
+/// Runs of all kinds: between them they reach every hook.
+fn kinds(rig: &Rig) -> Vec<RunRequest> {
+    vec![rig.request(), img2img(rig), RunRequest { batch_size: 2, n_iter: 2, ..rig.request() }]
+}
+
+fn hooks_succeed(subject: &Subject) -> Found {
+    let manifest = subject.manifest()?;
+    let rig = subject.plain()?;
+    for request in kinds(&rig) {
+        rig.draw(request)?;
+    }
+    let called: BTreeSet<&str> = rig.facts().calls.iter().map(|call| call.hook).collect();
+    // Where it is selected there is nothing to draw, and its other hooks rest.
+    let (known, _) = manifest.known_hooks();
+    let selected = known.contains(&Hook::Run);
+    let at_rest =
+        |hook: &Hook| selected && !hook.of_plugin() && !matches!(hook, Hook::Run | Hook::Finish);
+    let missed: Vec<_> =
+        known.into_iter().filter(|hook| !at_rest(hook) && !called.contains(hook.name())).collect();
+    ensure(missed.is_empty(), || {
+        let names = missed.iter().map(|hook| hook.name()).collect::<Vec<_>>().join(", ");
+        format!("never called: {names}")
+    })
+}
+
+fn only_its_hooks(subject: &Subject) -> Found {
+    let manifest = subject.manifest()?;
+    let rig = subject.plain()?;
+    for request in kinds(&rig) {
+        rig.run(request)?;
+    }
+    let facts = rig.facts();
+    let stray = facts.calls.iter().find(|call| {
+        let known = manifest.hooks.iter().any(|hook| hook == call.hook) || call.hook == "start";
+        call.status == Status::NotHere || !known
+    });
+    match stray {
+        None => Ok(()),
+        Some(call) => Err(Verdict::fail(format!(
+            "{} is named in the manifest, and its code does not know it",
+            call.hook
+        ))),
+    }
+}
+
+fn real(subject: &Subject, request: impl FnOnce(&Rig) -> RunRequest) -> Result<Finished, Verdict> {
+    let rig = subject.rig(Setup { real: true, ..Setup::default() })?;
+    let request = RunRequest { prompt: "red heart".to_owned(), steps: 4, ..request(&rig) };
+    rig.draw(request)
+}
+
+fn no_flat_picture(finished: &Finished) -> Found {
+    let flat = |image: &RgbImage| {
+        let first = image.pixels().next();
+        image.pixels().all(|pixel| Some(pixel) == first)
+    };
+    let picture = finished.pictures.first();
+    match picture {
+        None => Err(Verdict::fail("there is no picture")),
+        Some(picture) if flat(&picture.image) => {
+            Err(Verdict::fail("the picture is one colour all over"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn draws_from_text(subject: &Subject) -> Found {
+    no_flat_picture(&real(subject, Rig::request)?)
+}
+
+fn draws_from_picture(subject: &Subject) -> Found {
+    no_flat_picture(&real(subject, img2img)?)
+}
+
+fn sized(rig: &Rig, width: u32, height: u32) -> RunRequest {
+    RunRequest { width: Some(width), height: Some(height), ..rig.request() }
+}
+
+/// Each size in both kinds of runs.
+fn sizes(subject: &Subject, sizes: &[(u32, u32)]) -> Found {
+    let rig = subject.plain()?;
+    for &(width, height) in sizes {
+        let about = |verdict: Verdict| Verdict {
+            words: format!("at {width}×{height}: {}", verdict.words),
+            ..verdict
+        };
+        rig.draw(sized(&rig, width, height)).map_err(about)?;
+        let picture = RunRequest { width: Some(width), height: Some(height), ..img2img(&rig) };
+        rig.draw(picture).map_err(about)?;
+    }
+    Ok(())
+}
+
+fn smallest(subject: &Subject) -> Found {
+    sizes(subject, &[(8, 8)])
+}
+
+fn odd_sizes(subject: &Subject) -> Found {
+    sizes(subject, &[(8, 256), (256, 8), (72, 40), (24, 136)])
+}
+
+fn large(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    rig.draw(RunRequest { steps: 1, ..sized(&rig, 1024, 1024) }).map(|_| ())
+}
+
+fn batches(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    for batch_size in 1..=4 {
+        for n_iter in 1..=3 {
+            let about = |verdict: Verdict| Verdict {
+                words: format!("{batch_size} at once, {n_iter} times: {}", verdict.words),
+                ..verdict
+            };
+            rig.draw(RunRequest { batch_size, n_iter, steps: 2, ..rig.request() })
+                .map_err(about)?;
+        }
+    }
+    Ok(())
+}
+
+fn steps(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    for steps in [1, 2, 3, 60] {
+        let about = |verdict: Verdict| Verdict {
+            words: format!("{steps} steps: {}", verdict.words),
+            ..verdict
+        };
+        rig.draw(RunRequest { steps, ..rig.request() }).map_err(about)?;
+        rig.draw(RunRequest { steps, denoising_strength: 0.1, ..img2img(&rig) }).map_err(about)?;
+    }
+    Ok(())
+}
+
+fn samplers(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    let catalogue = rig.runner.provider().catalogue();
+    for sampler in (catalogue.samplers)() {
+        for scheduler in (catalogue.schedulers)() {
+            let request = RunRequest {
+                sampler_name: sampler.to_owned(),
+                scheduler: scheduler.to_owned(),
+                ..rig.request()
+            };
+            rig.draw(request)?;
+        }
+    }
+    Ok(())
+}
+
+fn guidance(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    for cfg_scale in [0.0, 1.0, 30.0, -3.0] {
+        let about = |verdict: Verdict| Verdict {
+            words: format!("cfg_scale {cfg_scale}: {}", verdict.words),
+            ..verdict
+        };
+        rig.draw(RunRequest { cfg_scale, ..rig.request() }).map_err(about)?;
+    }
+    Ok(())
+}
+
+fn no_prompt(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    let request =
+        RunRequest { prompt: String::new(), negative_prompt: String::new(), ..rig.request() };
+    rig.draw(request).map(|_| ())
+}
+
+fn prompted(rig: &Rig, prompt: String) -> Result<Finished, Verdict> {
+    rig.endure(RunRequest { negative_prompt: prompt.clone(), prompt, ..rig.request() })
+}
+
+fn long_prompt(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    for word in ["word, ", "((", "{a|", "__x__ "] {
+        prompted(&rig, word.repeat(100_000 / word.len()))?;
+    }
+    Ok(())
+}
+
+fn odd_prompts(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    for prompt in [
+        "\0",
+        "\n\n",
+        "{a|b",
+        "}{",
+        "__../../etc/passwd__",
+        "(a:1.2.3)",
+        "[from:to:0.5",
+        "<lora:none:1>",
+        "a AND b :1.2 AND",
+        "ß中文🦀\u{202e}\u{0301}",
+        "%s %n $(x) \\",
+    ] {
+        prompted(&rig, prompt.to_owned())?;
+    }
+    Ok(())
+}
+
+fn all(subject: &Subject) -> Result<(Rig, Facts), Verdict> {
+    let rig = subject.plain()?;
+    for request in kinds(&rig) {
+        rig.run(request)?;
+    }
+    let facts = rig.facts();
+    Ok((rig, facts))
+}
+
+fn finite(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    for request in kinds(&rig) {
+        let finished = rig.run(request)?;
+        let failure =
+            rig.failures(&finished).into_iter().find(|it| it.message.contains("not finite"));
+        if let Some(failure) = failure {
+            return Err(Verdict::fail(format!("{}: {}", failure.hook, failure.message)));
+        }
+    }
+    Ok(())
+}
+
+fn keeps_to_memory(subject: &Subject) -> Found {
+    let (_, facts) = all(subject)?;
+    match facts.trespasses.first() {
+        None => Ok(()),
+        Some(trespass) => Err(Verdict::fail(trespass.clone())),
+    }
+}
+
+fn infotext(subject: &Subject) -> Found {
+    let rig = subject.plain()?;
+    let finished = rig.run(rig.request())?;
+    let told = rig.facts().infotext;
+    let Some(picture) = finished.pictures.last() else { return Ok(()) };
+    let read = ParsedInfotext::parse(&picture.infotext);
+    ensure(read.params.get("Steps").is_some(), || {
+        format!("the infotext cannot be read any more: {}", picture.infotext)
+    })?;
+    for (key, text) in told {
+        let back = read.params.text(&key);
+        ensure(back == Some(text.trim()), || {
+            let back = back.unwrap_or_default();
+            format!("{key} was written as “{text}” and is read back as “{back}”")
+        })?;
+    }
+    Ok(())
+}
+
+fn does_not_stop(subject: &Subject) -> Found {
+    let (_, facts) = all(subject)?;
+    match facts.calls.iter().find(|call| call.status == Status::StopRun) {
+        None => Ok(()),
+        Some(call) => Err(Verdict::fail(format!("{} stopped the run: {}", call.hook, call.words))),
+    }
+}
+
+/// How long the hook that was running when a run was cancelled went on.
+fn time_to_answer(subject: &Subject) -> Result<Duration, Verdict> {
+    let rig = subject.plain()?;
+    // Nothing that a fake engine does takes time: what does is the plugin.
+    let request = RunRequest { steps: 200, n_iter: 50, ..rig.request() };
+    let cancel = CancelToken::new();
+    let asked = std::thread::scope(|scope| {
+        let running = scope.spawn(|| rig.runner.run(request, &cancel));
+        std::thread::sleep(Duration::from_millis(60));
+        cancel.cancel();
+        let asked = Instant::now();
+        running.join().map(|_| asked)
+    });
+    let asked = asked.map_err(|_| Verdict::fail("the run panicked"))?;
+    let calls = rig.facts().calls;
+    // Hooks at the end of a run are called for every run.
+    let last = calls.iter().rev().find(|call| call.hook != Hook::Finish.name());
+    Ok(last.map_or(Duration::ZERO, |call| call.ended.saturating_duration_since(asked)))
+}
+
+fn answers_cancel(subject: &Subject) -> Found {
+    // A busy computer may be late once.
+    let times = (0..3).map(|_| time_to_answer(subject)).collect::<Result<Vec<_>, _>>()?;
+    let best = times.into_iter().min().unwrap_or_default();
+    ensure(best <= Duration::from_millis(250), || {
+        format!("a hook went on for {} ms; ask cx.cancelled() in long work", best.as_millis())
+    })
+}
