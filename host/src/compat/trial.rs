@@ -145,6 +145,8 @@ struct Examiner<'s> {
     subject: &'s Subject,
     settings: &'s Settings,
     runs: u32,
+    /// An option that every run has to begin with as it was.
+    put_back: Option<(String, Value)>,
     told: &'s dyn Fn(&str),
 }
 
@@ -157,7 +159,7 @@ pub fn examine(
     settings: &Settings,
     told: &dyn Fn(&str),
 ) -> Result<Compat, CompatError> {
-    Examiner { subject, settings, runs: 0, told }.examine()
+    Examiner { subject, settings, runs: 0, put_back: None, told }.examine()
 }
 
 impl Examiner<'_> {
@@ -239,6 +241,10 @@ impl Examiner<'_> {
         };
         let (mut drawn, mut ledger) = (Drawn::default(), Vec::new());
         for request in [RunRequest { n_iter: 2, ..base }, from_picture] {
+            if let Some((key, value)) = &self.put_back {
+                // It was there before, so it fits.
+                let _ = rig.atelier.store().set(key, value.clone(), Writer::Api);
+            }
             let finished = rig.run(request).map_err(|it| CompatError::Unusable(it.words))?;
             self.runs += 1;
             check(rig, &finished)?;
@@ -302,13 +308,12 @@ impl Examiner<'_> {
         now: &Value,
     ) -> Result<Drawn, CompatError> {
         let store = rig.atelier.store().clone();
-        let (key, value, back) = (option.key.clone(), value.clone(), now.clone());
+        let (key, value) = (option.key.clone(), value.clone());
         let mut seen = 0;
         rig.recorder.before_call(move |frame: &Frame| {
-            // Each run begins as it was, and is disturbed once.
-            if frame.hook == Hook::BeforeProcess.code() || frame.hook == Hook::Start.code() {
+            // Each run is disturbed once.
+            if frame.hook == Hook::Start.code() {
                 seen = 0;
-                let _ = store.set(&key, back.clone(), Writer::Api);
             }
             if frame.hook == hook.code() {
                 if seen == call {
@@ -317,8 +322,10 @@ impl Examiner<'_> {
                 seen += 1;
             }
         });
+        self.put_back = Some((option.key.clone(), now.clone()));
         let drawn = self.draw(rig, SeamMode::Record);
         rig.recorder.clear_before_call();
+        self.put_back = None;
         let _ = rig.atelier.store().set(&option.key, now.clone(), Writer::Api);
         drawn.map(|(drawn, _)| drawn)
     }
