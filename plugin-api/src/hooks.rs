@@ -263,3 +263,10 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// See [`PluginError`]; the run then goes on without this plugin.
     fn start(&self, cx: &RunStart<'_>) -> Result<Self::Run, PluginError>;
 }
+
+/// A plugin as a program has it that is linked with it: a test. Written by [`plugin`](crate::plugin).
+pub trait LinkedPlugin {
+    /// What the library of the plugin exports.
+    #[doc(hidden)]
+    fn linked() -> atelier_plugin_abi::host::Module;
+}

@@ -55,7 +55,7 @@ pub use args::Args;
 pub use atelier_plugin_abi::{Level, version::AbiVersion};
 pub use atelier_plugin_macros::{plugin, plugin_run};
 pub use error::{HookResult, OptionError, PluginError};
-pub use hooks::{Plugin, Run};
+pub use hooks::{LinkedPlugin, Plugin, Run};
 pub use options::{FromOption, IntoOption, Live, Overrides, RunOptions, Snapshot};
 pub use spec::{ArgSpec, OptionSpec};
 pub use views::{
@@ -76,12 +76,13 @@ pub mod prelude {
 #[doc(hidden)]
 pub mod expanded {
     pub use atelier_plugin_abi::{
-        abi_stable, manifest, plugin::Exports, tables::PluginModuleRef, version::ABI_VERSION_TEXT,
+        abi_stable, host::Module, manifest, plugin::Exports, tables::PluginModuleRef,
+        version::ABI_VERSION_TEXT,
     };
 
     pub use crate::{
         adapter::{Adapter, DeclaredHooks, ManifestText, Standalone},
-        hooks::{Plugin, Run},
+        hooks::{LinkedPlugin, Plugin, Run},
     };
 }
 

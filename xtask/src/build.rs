@@ -76,11 +76,17 @@ fn example_packages() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds the example plugins, and `more` packages beside them, in one go.
-pub(crate) fn examples(more: &[&str]) -> Result<Built> {
+/// Builds all example plugins.
+pub(crate) fn examples() -> Result<Built> {
+    let packages = example_packages()?;
+    build(&packages.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Builds packages in one go.
+pub(crate) fn build(packages: &[&str]) -> Result<Built> {
     let mut command = cargo();
     command.args(["build", "--message-format=json-render-diagnostics"]);
-    for package in example_packages()?.iter().map(String::as_str).chain(more.iter().copied()) {
+    for package in packages {
         command.args(["--package", package]);
     }
     let output = command.stderr(Stdio::inherit()).output().context("cargo cannot be run")?;

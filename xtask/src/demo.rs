@@ -1,4 +1,4 @@
-//! One run with every example plugin, and what the host saw of their reads.
+//! One run with four example plugins, and what the host saw of their reads.
 
 use std::process::{Command, ExitCode, ExitStatus};
 
@@ -9,9 +9,12 @@ use crate::build;
 /// What the demo draws unless told otherwise: something the default checkpoint is good at.
 pub(crate) const PROMPT: &str = "cat face";
 
+/// One plugin of every kind that the seam knows: ready, live, diverged.
+const PLUGINS: [&str; 4] = ["latent-noise", "option-drift", "prompt-styles", "watermark"];
+
 /// Builds, draws and shows; the exit code is the first that is not 0.
 pub(crate) fn run(prompt: &str) -> Result<ExitCode> {
-    let built = build::examples(&["atelier-host"])?;
+    let built = build::build(&[&["atelier-host"], &PLUGINS[..]].concat())?;
     let binary = built.binary.as_deref().context("cargo built no atelier binary")?;
     let data = build::target()?.join("demo");
     let atelier = || {

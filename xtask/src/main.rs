@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
-  demo [PROMPT]   builds host and example plugins, draws with all of them, shows the seam
+  demo [PROMPT]   builds the host and four example plugins, draws with them, shows the seam
   plugins         builds the example plugins and prints where they are
   header [--check]
                   writes plugin-api/include/atelier_plugin.h from plugin-api/abi;
@@ -36,7 +36,7 @@ fn run() -> Result<ExitCode> {
         ["demo"] => demo::run(demo::PROMPT),
         ["demo", prompt] if !prompt.starts_with('-') => demo::run(prompt),
         ["plugins"] => {
-            for library in build::examples(&[])?.libraries {
+            for library in build::examples()?.libraries {
                 println!("{}", library.display());
             }
             Ok(ExitCode::SUCCESS)

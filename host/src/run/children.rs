@@ -27,6 +27,8 @@ pub(super) struct Children<'r> {
     cancel: CancelToken,
     /// The pictures of the last child.
     pictures: Vec<Picture>,
+    /// The ids of all children so far.
+    made: Vec<String>,
 }
 
 /// What differs from the parent's request, by the names of its fields. Options and arguments are added
@@ -104,7 +106,14 @@ impl<'r> Children<'r> {
         let mut request = RunRequest { script_name: None, ..request.clone() };
         // What a run leaves behind is the parent's to say, once.
         request.override_settings_restore_afterwards = true;
-        Self { runner, parent: parent.to_owned(), request, cancel, pictures: Vec::new() }
+        Self {
+            runner,
+            parent: parent.to_owned(),
+            request,
+            cancel,
+            pictures: Vec::new(),
+            made: Vec::new(),
+        }
     }
 
     /// Runs a child to its end and says what came of it.
@@ -118,10 +127,16 @@ impl<'r> Children<'r> {
         let finished = self
             .runner
             .run_within(Some(&self.parent), request, &self.cancel)
-            .map_err(|refused| bad(format!("the child run is refused: {refused}")))?;
+            .map_err(|refused| bad(refused.to_string()))?;
+        self.made.push(finished.record.id.clone());
         let answer = answer(&finished);
         self.pictures = finished.pictures;
         Ok(answer)
+    }
+
+    /// The ids of the children, in their order.
+    pub(super) fn made(self) -> Vec<String> {
+        self.made
     }
 
     /// Lends a picture of the last child.
@@ -155,6 +170,11 @@ fn answer(finished: &Finished) -> String {
         "state": finished.record.state.word(),
         "error": finished.record.error,
         "pictures": pictures.collect::<Vec<_>>(),
+        "failures": finished.record.failures.iter().map(|failure| json!({
+            "plugin": failure.plugin,
+            "hook": failure.hook,
+            "message": failure.message,
+        })).collect::<Vec<_>>(),
     })
     .to_string()
 }

@@ -9,7 +9,10 @@ use super::record::{HookFailure, RunState};
 #[non_exhaustive]
 pub enum RunEvent {
     /// It left the queue.
-    Started,
+    Started {
+        /// The run whose child it is.
+        parent: Option<String>,
+    },
     /// It is prepared.
     Prepared {
         /// Iterations.

@@ -264,6 +264,8 @@ impl Hooks<'_> {
         let action = match self.policy {
             // Without recording there is no snapshot to have: that is nobody's failure.
             _ if missed_snapshot => FailureAction::Skipped,
+            // The run is what the selected plugin makes: without it there is nothing.
+            OnError::Skip if hook == Hook::Run => FailureAction::RunFailed,
             _ if stop => FailureAction::RunStopped,
             OnError::Skip => FailureAction::Skipped,
             OnError::FailRun => FailureAction::RunFailed,

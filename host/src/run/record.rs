@@ -180,6 +180,9 @@ pub struct RunRecord {
     pub id: String,
     /// The run whose child this is.
     pub parent: Option<String>,
+    /// The child runs that a selected plugin made it out of, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<String>,
     /// How far it is, or how it ended.
     pub state: RunState,
     /// Why it failed.

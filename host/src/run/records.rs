@@ -179,8 +179,13 @@ impl RecordStore for FileRecords {
         // The end of an id tells runs apart, its beginning is the time; either will do.
         let matches = |known: &&String| known.starts_with(id) || known.ends_with(id);
         let mut found = ids.iter().filter(matches);
+        if id == "last" {
+            // A child run is part of another one.
+            let mut runs = ids.iter().map(|id| Self::read(&self.run(id)));
+            let top = runs.find(|run| run.as_ref().map_or(true, |run| run.parent.is_none()));
+            return top.unwrap_or_else(|| Err(RecordError::Unknown(id.to_owned())));
+        }
         match (found.next(), found.next()) {
-            _ if id == "last" => ids.first(),
             (Some(one), None) => Some(one),
             (Some(_), Some(_)) => return Err(RecordError::Ambiguous(id.to_owned())),
             (None, _) => None,

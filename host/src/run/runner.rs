@@ -185,7 +185,8 @@ impl Runner {
         cancel: &CancelToken,
     ) -> Result<Finished, Refused> {
         let mut run = ActiveRun::open(self, parent, request, cancel)?;
-        self.event(&run.record.id, &RunEvent::Started);
+        let started = RunEvent::Started { parent: parent.map(str::to_owned) };
+        self.event(&run.record.id, &started);
         let drawn = catch_unwind(AssertUnwindSafe(|| {
             run.prepare()?;
             if run.request.script_name.is_some() { run.script() } else { run.execute() }
@@ -216,6 +217,8 @@ pub(super) struct ActiveRun<'r> {
     pub(super) hooks: Hooks<'r>,
     pub(super) record: RunRecord,
     pub(super) finished: Vec<Picture>,
+    /// Seed and variation seed as they were asked for, −1 for random ones.
+    pub(super) asked_seeds: (i64, i64),
     pub(super) sampling: Duration,
     pub(super) started: Zoned,
     begin: Instant,
@@ -287,6 +290,7 @@ impl<'r> ActiveRun<'r> {
             hooks,
             record,
             finished: Vec::new(),
+            asked_seeds: (request.seed, request.subseed),
             sampling: Duration::ZERO,
             started,
             begin: Instant::now(),
@@ -405,6 +409,7 @@ fn open_record(
         record_version: RECORD_VERSION,
         id: id.to_owned(),
         parent: parent.map(str::to_owned),
+        children: Vec::new(),
         state: RunState::Preparing,
         error: None,
         started: timestamp(started),

@@ -1,6 +1,6 @@
 //! A run that a selected plugin makes out of child runs, in place of drawing itself.
 
-use atelier_plugin_abi::{Field, Hook, frame::Frame};
+use atelier_plugin_abi::{Field, Hook, Value, frame::Frame};
 use image::RgbImage;
 
 use super::{
@@ -20,6 +20,8 @@ impl ActiveRun<'_> {
         let stage = self
             .params
             .show(Stage::new())
+            .field(Field::Seed, Slot::Fixed(Value::Int(self.asked_seeds.0)))
+            .field(Field::Subseed, Slot::Fixed(Value::Int(self.asked_seeds.1)))
             .field(Field::AllPrompts, Slot::FixedTexts(&self.pictures.all_prompts))
             .field(Field::AllNegativePrompts, Slot::FixedTexts(&self.pictures.all_negative_prompts))
             .field(Field::AllSeeds, Slot::FixedInts(&self.pictures.all_seeds))
@@ -27,15 +29,17 @@ impl ActiveRun<'_> {
             .field(Field::Infotexts, Slot::Texts(&mut infotexts))
             .pictures(&mut images, PictureAccess::Answer);
         let outcome = self.hooks.call(Frame::new(Hook::Run), stage);
-        self.hooks.children = None;
-        // A child that was cancelled is no failure of the plugin's.
-        if self.hooks.cancel.is_cancelled() {
-            return Err(Ended::Cancelled);
+        if let Some(children) = self.hooks.children.take() {
+            self.record.children = children.made();
         }
-        outcome?;
+        // A child that was cancelled is no failure of the plugin's, and what there was till then counts.
+        let cancelled = self.hooks.cancel.is_cancelled();
+        if !cancelled {
+            outcome?;
+        }
         for (image, infotext) in images.into_iter().zip(infotexts) {
             self.keep_answer(image, infotext)?;
         }
-        Ok(())
+        if cancelled { Err(Ended::Cancelled) } else { Ok(()) }
     }
 }

@@ -18,6 +18,9 @@
 //! [`tables::ContextTable`] of that call: fields by code, options by key, buffers by code. It
 //! returns a status; the words that belong to a failure went through `ContextTable::fail` before.
 
+/// The boundary as a C header: `atelier_plugin.h`.
+pub const C_HEADER: &str = include_str!("../include/atelier_plugin.h");
+
 pub mod codes;
 pub mod frame;
 pub mod host;

@@ -156,6 +156,12 @@ pub(crate) fn plugin(args: TokenStream, item: TokenStream) -> Result<TokenStream
                 };
             }
 
+            impl api::LinkedPlugin for #this {
+                fn linked() -> api::Module {
+                    api::Exports::<api::Adapter<#plugin, Text>>::linked()
+                }
+            }
+
             fn module() -> api::PluginModuleRef {
                 api::Exports::<api::Adapter<#plugin, Text>>::module()
             }

@@ -15,7 +15,7 @@ pub use batch::{BatchCx, ImagesCx, LatentsCx, PixelsCx, SamplingCx};
 pub use image::{GridCx, ImageCx, SaveCx, SavedCx};
 pub use request::{CreateCx, ModelCx, RequestCx};
 pub use run::{FinishCx, Outcome, ResultCx, RunCx, RunStart};
-pub use script::{Child, ChildPicture, ChildRequest, ScriptCx};
+pub use script::{Child, ChildFailure, ChildPicture, ChildRequest, ScriptCx};
 pub use step::{AfterCfgCx, AfterStepCx, CombineCx, CombineParts, DenoisedCx, DenoiserCx};
 
 use atelier_plugin_abi::{Field, ValueRef, codes::COUNT, plugin::HookCx};

@@ -117,6 +117,21 @@ pub struct Child {
     pub error: Option<String>,
     /// Its pictures, the grid first where there is one; [`ScriptCx::child_image`] has their pixels.
     pub pictures: Vec<ChildPicture>,
+    /// What went wrong in hooks of other plugins while it went on.
+    #[serde(default)]
+    pub failures: Vec<ChildFailure>,
+}
+
+/// A hook that failed in a child run.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct ChildFailure {
+    /// The plugin.
+    pub plugin: String,
+    /// The hook.
+    pub hook: String,
+    /// Its words.
+    pub message: String,
 }
 
 /// A picture of a child run.
@@ -148,6 +163,24 @@ impl ScriptCx<'_> {
     #[must_use]
     pub fn all_negative_prompts(&self) -> Vec<String> {
         list(self.cx, Field::AllNegativePrompts)
+    }
+
+    /// The seed as the request has it, −1 for random.
+    #[must_use]
+    pub fn seed(&self) -> i64 {
+        super::field(self.cx, Field::Seed)
+    }
+
+    /// The variation seed as the request has it, −1 for random.
+    #[must_use]
+    pub fn subseed(&self) -> i64 {
+        super::field(self.cx, Field::Subseed)
+    }
+
+    /// Variation seeds of all pictures.
+    #[must_use]
+    pub fn all_subseeds(&self) -> Vec<i64> {
+        list(self.cx, Field::AllSubseeds)
     }
 
     /// Seeds of all pictures.

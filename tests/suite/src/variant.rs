@@ -58,7 +58,7 @@ pub fn write(path: &Path, text: &str) {
     fs::write(path, text).expect("a generated file");
 }
 
-/// Copies a folder's Rust sources, manifests and JSON, edited.
+/// Copies a folder's Rust sources, headers, manifests and JSON, edited.
 ///
 /// # Panics
 /// If an edit finds nothing to replace, or a file cannot be copied.
@@ -78,7 +78,8 @@ fn copy_below(from: &Path, below: &Path, to: &Path, edits: &[Edit<'_>], done: &m
             copy_below(from, &path, to, edits, done);
             continue;
         }
-        let wanted = path.extension().is_some_and(|e| e == "rs" || e == "toml" || e == "json");
+        let wanted =
+            path.extension().is_some_and(|e| e == "rs" || e == "toml" || e == "json" || e == "h");
         if !wanted {
             continue;
         }

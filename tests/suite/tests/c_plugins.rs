@@ -1,5 +1,7 @@
 //! Plugins in C and C++: the same boundary, the same ledger, the same seam.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::path::{Path, PathBuf};
 
 use atelier_host::{

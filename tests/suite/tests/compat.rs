@@ -1,5 +1,7 @@
 //! `atelier plugins compat`: every verdict is reached by a plugin that deserves it.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},

@@ -2,6 +2,7 @@
 //! and that equal runs draw equal pictures, in whatever process and on however many threads.
 
 #![cfg(feature = "engine")]
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -1,5 +1,7 @@
 //! Plugins that a request selects: the run is made out of child runs.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use atelier_host::{
     plugins::{GivenArgs, PluginId},
     run::{CancelToken, Finished, OnError, RecordStore as _, Refused, RunRequest, RunState},
@@ -48,6 +50,8 @@ fn children_are_runs_of_their_own_with_the_other_plugins_in_them() {
         assert_eq!(plugins, ["selectable"]);
         let children = children(&host, &finished);
         assert_eq!(children.len(), 2, "{wiring:?}");
+        let ids: Vec<_> = children.iter().map(|child| child.id.clone()).collect();
+        assert_eq!(finished.record.children, ids);
         for child in &children {
             let plugins: Vec<_> = child.plugins.iter().map(|plugin| &*plugin.id).collect();
             assert_eq!(plugins, ["probe-a", "watermark"]);
@@ -109,7 +113,9 @@ fn a_child_that_makes_no_sense_is_refused_with_words() {
             (json!({ "override_settings": { "no_such": 1 } }), "no_such"),
             (json!({ "script_name": "selectable" }), "unknown field `script_name`"),
         ] {
-            let finished = host.draw(selecting(&host, &json!([{ "seed": 1 }, child])));
+            let finished =
+                host.run(selecting(&host, &json!([{ "seed": 1 }, child]))).expect("a run");
+            assert_eq!(finished.record.state, RunState::Failed, "nothing is left of the run");
             let [failure] = &finished.record.failures[..] else { panic!("{child}: no failure") };
             assert_eq!(&*failure.hook, "run");
             assert!(failure.message.contains(words), "{wiring:?}: {}", failure.message);

@@ -1,5 +1,7 @@
 //! Work that the host does for hooks.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::path::Path;
 
 use atelier_host::run::{OnError, RunRequest};

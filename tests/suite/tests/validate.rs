@@ -1,6 +1,8 @@
 //! `atelier plugins validate`: every check is failed by a plugin that misbehaves in this very way, and
 //! passed by one that does not.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},

@@ -7,13 +7,16 @@ use std::{
 
 use atelier_host::{
     Atelier, Config,
-    plugins::{PluginId, ThroughBytes},
+    plugins::{Decorator, Loader, Manifest, PluginId, ThroughBytes},
     run::{CancelToken, Finished, Refused, RunRequest, Runner, pipeline::ModelProvider},
 };
+use atelier_plugin_abi::host::Module;
+use atelier_plugin_api::LinkedPlugin;
+use image::RgbImage;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-use crate::FakeProvider;
+use crate::{Drawing, FakeProvider};
 
 /// How plugins are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +41,137 @@ pub struct TestHost {
     runner: Runner,
 }
 
+/// Makes a [`TestHost`].
+#[derive(Debug)]
+pub struct TestHostBuilder {
+    libraries: Vec<PathBuf>,
+    linked: Vec<Module>,
+    wiring: Wiring,
+    config: Map<String, Value>,
+    recording: bool,
+    provider: Option<Arc<dyn ModelProvider>>,
+    #[cfg(feature = "checkpoint")]
+    checkpoint: bool,
+}
+
+impl TestHostBuilder {
+    /// A plugin that is linked into the test: its type, marked with `#[plugin]`.
+    #[must_use]
+    pub fn linked<P: LinkedPlugin>(mut self) -> Self {
+        self.linked.push(P::linked());
+        self
+    }
+
+    /// A plugin from its library.
+    #[must_use]
+    pub fn library(mut self, library: impl Into<PathBuf>) -> Self {
+        self.libraries.push(library.into());
+        self
+    }
+
+    /// How plugins are called.
+    #[must_use]
+    pub fn wiring(mut self, wiring: Wiring) -> Self {
+        self.wiring = wiring;
+        self
+    }
+
+    /// An option that was set before the host began, as in `config.json`.
+    #[must_use]
+    pub fn option(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.config.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Records no snapshots.
+    #[must_use]
+    pub fn without_recording(mut self) -> Self {
+        self.recording = false;
+        self
+    }
+
+    /// Draws on an engine of the test's own.
+    #[must_use]
+    pub fn engine(mut self, provider: Arc<dyn ModelProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Draws on the default checkpoint instead of the fake engine.
+    #[cfg(feature = "checkpoint")]
+    #[must_use]
+    pub fn checkpoint(mut self) -> Self {
+        self.checkpoint = true;
+        self
+    }
+
+    /// The host, with every plugin loaded.
+    ///
+    /// # Panics
+    /// If it cannot be opened, or a plugin cannot be loaded: with the reason.
+    pub fn build(self) -> TestHost {
+        let host = self.build_whatever_comes();
+        for entry in host.atelier.plugins() {
+            let reason = entry.state.reason();
+            assert_eq!(reason, None, "{} is not loaded", entry.path.display());
+        }
+        host
+    }
+
+    /// The host; what became of its plugins is for the test to ask ([`Atelier::plugins`]).
+    ///
+    /// # Panics
+    /// If it cannot be opened, or a linked plugin cannot be added.
+    pub fn build_whatever_comes(self) -> TestHost {
+        let folder = TempDir::new().expect("a temporary folder");
+        let config = Value::Object(self.config).to_string();
+        std::fs::write(folder.path().join("config.json"), config).expect("config.json");
+        let decorators: Vec<Arc<dyn Decorator>> = match self.wiring {
+            Wiring::Direct => Vec::new(),
+            Wiring::Loopback => vec![Arc::new(ThroughBytes)],
+        };
+        let config = Config {
+            data: folder.path().to_owned(),
+            plugins: self.libraries,
+            no_extensions: false,
+            decorators: decorators.clone(),
+        };
+        let atelier = Atelier::open(&config).expect("an open host");
+        for module in self.linked {
+            let manifest = Manifest::parse(&module.manifest()).expect("a manifest");
+            let loader = Loader { decorators: decorators.clone(), ..atelier.loader() };
+            let (hash, path) = ("0".repeat(64), PathBuf::from(manifest.id.as_str()));
+            let added = loader.add(module, manifest, hash, path, atelier.store());
+            added.unwrap_or_else(|error| panic!("the linked plugin is not loaded: {error}"));
+        }
+        let provider = match self.provider {
+            Some(provider) => provider,
+            #[cfg(feature = "checkpoint")]
+            None if self.checkpoint => {
+                Arc::new(atelier_host::engine::EngineProvider::new(folder.path()))
+            }
+            None => Arc::new(FakeProvider::default()),
+        };
+        let runner = atelier.runner(provider).recording(self.recording).build();
+        TestHost { folder, atelier, runner }
+    }
+}
+
 impl TestHost {
+    /// A host to be made, on the fake engine, with no plugins yet.
+    pub fn builder() -> TestHostBuilder {
+        TestHostBuilder {
+            libraries: Vec::new(),
+            linked: Vec::new(),
+            wiring: Wiring::Direct,
+            config: Map::new(),
+            recording: true,
+            provider: None,
+            #[cfg(feature = "checkpoint")]
+            checkpoint: false,
+        }
+    }
+
     /// A host on the fake engine with the plugins from these files.
     ///
     /// # Panics
@@ -50,7 +183,7 @@ impl TestHost {
     /// A host with a `config.json`, with or without recording, on any engine.
     ///
     /// # Panics
-    /// If the host cannot be opened.
+    /// If the host cannot be opened, or the configuration is no object.
     pub fn with(
         plugins: &[PathBuf],
         wiring: Wiring,
@@ -58,20 +191,30 @@ impl TestHost {
         recording: bool,
         provider: Arc<dyn ModelProvider>,
     ) -> Self {
-        let folder = TempDir::new().expect("a temporary folder");
-        std::fs::write(folder.path().join("config.json"), config.to_string()).expect("config.json");
-        let config = Config {
-            data: folder.path().to_owned(),
-            plugins: plugins.to_vec(),
-            no_extensions: false,
-            decorators: match wiring {
-                Wiring::Direct => Vec::new(),
-                Wiring::Loopback => vec![Arc::new(ThroughBytes)],
-            },
+        let builder = TestHostBuilder {
+            libraries: plugins.to_vec(),
+            config: config.as_object().expect("an object of options").clone(),
+            recording,
+            ..Self::builder().wiring(wiring).engine(provider)
         };
-        let atelier = Atelier::open(&config).expect("an open host");
-        let runner = atelier.runner(provider).recording(recording).build();
-        Self { folder, atelier, runner }
+        builder.build_whatever_comes()
+    }
+
+    /// A picture from a prompt: 64×64, 4 steps, Euler, seed 7, nothing saved, unless the test says
+    /// otherwise.
+    pub fn txt2img(&self, prompt: &str) -> Drawing<'_> {
+        let request = RunRequest {
+            prompt: prompt.to_owned(),
+            do_not_save_samples: true,
+            do_not_save_grid: true,
+            ..self.request()
+        };
+        Drawing::new(self, request)
+    }
+
+    /// A picture from a picture and a prompt, with denoising strength 0.75.
+    pub fn img2img(&self, picture: RgbImage, prompt: &str) -> Drawing<'_> {
+        self.txt2img(prompt).from_picture(picture, 0.75)
     }
 
     /// The host's folder.

@@ -68,14 +68,22 @@ fn summary(record: &RunRecord) -> String {
         if let Some(seed) = prepared.pictures.all_seeds.first() {
             parts.push(format!("seed {seed}"));
         }
-        parts.push(format!("{}×{}", params.width, params.height));
-        parts.push(format!("{} steps of {}", params.steps, params.sampler));
-        parts.push(format!("CFG {}", params.cfg_scale));
+        if record.children.is_empty() {
+            parts.push(format!("{}×{}", params.width, params.height));
+            parts.push(format!("{} steps of {}", params.steps, params.sampler));
+            parts.push(format!("CFG {}", params.cfg_scale));
+        } else {
+            parts.push(counted(record.children.len(), "child run"));
+        }
     }
     if !record.plugins.is_empty() {
         parts.push(counted(record.plugins.len(), "plugin"));
     }
-    parts.push(format!("{:.2} s ({:.2} s sampling)", record.seconds, record.sampling_seconds));
+    if record.children.is_empty() {
+        parts.push(format!("{:.2} s ({:.2} s sampling)", record.seconds, record.sampling_seconds));
+    } else {
+        parts.push(format!("{:.2} s", record.seconds));
+    }
     parts.join(" · ")
 }
 
@@ -104,12 +112,14 @@ fn seam(record: &RunRecord) -> Option<String> {
 /// Copies the pictures to the file, or to numbered files beside it.
 fn copy(file: &Path, pictures: &[Picture]) -> Result<Vec<PathBuf>, Failure> {
     let single = pictures.len() == 1;
+    // What a selected plugin answers are all grids to the host: they are numbered then.
+    let one_grid = pictures.iter().filter(|picture| picture.grid).count() == 1;
     let mut number = 0;
     let mut written = Vec::new();
     for picture in pictures {
         let name = if single {
             file.to_owned()
-        } else if picture.grid {
+        } else if picture.grid && one_grid {
             beside(file, "grid")
         } else {
             number += 1;

@@ -20,6 +20,7 @@ use crate::{
 pub(super) struct Progress {
     bar: ProgressBar,
     iterations: Arc<AtomicU64>,
+    children: Arc<AtomicU64>,
 }
 
 impl Progress {
@@ -30,7 +31,7 @@ impl Progress {
         bar.set_style(spinner());
         bar.set_message("preparing");
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar, iterations: Arc::default() }
+        Self { bar, iterations: Arc::default(), children: Arc::default() }
     }
 
     pub(super) fn bar(&self) -> ProgressBar {
@@ -61,13 +62,19 @@ fn steps() -> ProgressStyle {
 impl RunObserver for Progress {
     fn event(&self, _: &str, event: &RunEvent) {
         match event {
+            RunEvent::Started { parent: Some(_) } => {
+                self.children.fetch_add(1, Ordering::Relaxed);
+            }
             RunEvent::Prepared { iterations, steps: asked, .. } => {
                 let iterations = u64::from(*iterations);
                 self.iterations.store(iterations, Ordering::Relaxed);
                 self.bar.set_style(steps());
                 self.bar.set_length(iterations * u64::from(*asked));
                 self.bar.reset_eta();
-                self.bar.set_message("");
+                self.bar.set_message(match self.children.load(Ordering::Relaxed) {
+                    0 => String::new(),
+                    number => format!("child run {number}"),
+                });
             }
             RunEvent::Step { iteration, step, total } => {
                 let total = u64::from(*total);

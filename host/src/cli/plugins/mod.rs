@@ -3,6 +3,7 @@
 mod compat;
 mod inspect;
 mod list;
+mod new;
 mod switch;
 mod validate;
 
@@ -24,6 +25,8 @@ pub(super) enum Plugins {
     Inspect(inspect::InspectArgs),
     /// Tries a plugin: one named check after another, each in a process of its own
     Validate(Box<validate::ValidateArgs>),
+    /// Makes a plugin to begin with: it builds and passes its test
+    New(new::NewArgs),
     /// Says whether a plugin is ready to leave live options
     Compat(compat::CompatArgs),
     /// One check in this process
@@ -47,6 +50,7 @@ pub(super) fn run(ui: &Ui, global: &Global, command: Plugins) -> Result<(), Fail
         // These run no plugin: one that ends the process while it is loaded can be switched off.
         Plugins::Inspect(args) => inspect::run(ui, global, &host::open_bare(ui, global)?, &args),
         Plugins::Validate(args) => validate::run(ui, global, &host::open_bare(ui, global)?, &args),
+        Plugins::New(args) => new::run(ui, &args),
         Plugins::Compat(args) => compat::run(ui, global, &host::open_bare(ui, global)?, &args),
         Plugins::ValidateCheck(args) => validate::check(args),
         Plugins::Enable { id } => switch::enable(ui, &host::open_bare(ui, global)?, &id),

@@ -39,9 +39,14 @@ fn row(run: &RunRecord) -> Vec<Cell> {
     let seed = pictures.and_then(|pictures| pictures.all_seeds.first());
     let plugins = run.ledger.iter().filter(|row| row.reader != "host");
     let diverged: u64 = plugins.map(|row| row.diverged).sum();
-    let drawn = run.outputs.iter().filter(|output| !output.grid).count();
+    let selected = !run.children.is_empty();
+    let drawn = run.outputs.iter().filter(|output| selected || !output.grid).count();
     vec![
-        Cell::new(short_id(&run.id)),
+        // A child stands above its parent: it began later.
+        match run.parent {
+            None => Cell::new(short_id(&run.id)),
+            Some(_) => faint(format!("↳ {}", short_id(&run.id))),
+        },
         faint(when(&run.started)),
         state(run.state),
         Cell::new(cut(prompt, 28)),

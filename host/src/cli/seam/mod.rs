@@ -33,7 +33,13 @@ pub(super) struct SeamArgs {
 pub(super) fn run(ui: &Ui, global: &Global, args: &SeamArgs) -> Result<(), Failure> {
     let records = host::open_bare(ui, global)?.records();
     let runs = match &args.run {
-        Some(id) => vec![records.get(id)?],
+        Some(id) => {
+            let run = records.get(id)?;
+            // What the children of a run read was read for it.
+            let children: Vec<RunRecord> =
+                run.children.iter().map(|id| records.get(id)).collect::<Result<_, _>>()?;
+            std::iter::once(run).chain(children).collect()
+        }
         None => records.last(args.n as usize)?,
     };
     if let Some(wanted) = &args.plugin {

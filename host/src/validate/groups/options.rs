@@ -226,9 +226,9 @@ fn snapshot_not_live(subject: &Subject) -> Found {
         let before = state.options.get(id).clone();
         let store = rig.atelier.store().clone();
         let name = key.to_owned();
-        let mut changed = false;
         rig.recorder.before_call(move |frame: &Frame| {
-            if !std::mem::replace(&mut changed, true) || frame.hook == Hook::Start.code() {
+            // The snapshot is taken by now.
+            if frame.hook == Hook::Start.code() {
                 // A value that does not fit changes nothing, which is no harm.
                 let _ = store.set(&name, other.clone(), Writer::Api);
             }

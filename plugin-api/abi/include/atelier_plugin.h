@@ -1,0 +1,1 @@
+../../include/atelier_plugin.h

@@ -1,0 +1,403 @@
+//! One hook, called alone.
+
+use std::collections::BTreeMap;
+
+use atelier_host::plugins::{Declaration, Manifest};
+use atelier_plugin_abi::{
+    Buffer, Field, Hook, Level, Value, ValueRef,
+    codes::{COUNT, ListOp, OptionSource, OptionTarget, Status},
+    frame::Frame,
+    host::{
+        BufferView, CallFailure, Elements, HookHost, HostLog, Refusal, ServiceReply,
+        ServiceRequest, leak_host,
+    },
+};
+use atelier_plugin_api::LinkedPlugin;
+use image::RgbImage;
+use serde_json::{Map, Value as Json};
+
+/// A call of one hook of a plugin that is linked into the test, with everything that it may ask for.
+///
+/// ```
+/// use atelier_plugin_api::prelude::*;
+/// use atelier_testkit::{Hook, HookCall};
+/// use image::{Rgb, RgbImage};
+///
+/// /// Darkens every picture.
+/// pub struct Dim(f64);
+///
+/// #[plugin(id = "dim")]
+/// impl Run for Dim {
+///     fn options() -> Vec<OptionSpec> {
+///         vec![OptionSpec::float("dim_keep", 0.5).range(0.0, 1.0)]
+///     }
+///     fn start(cx: &RunStart<'_>) -> Result<Self, PluginError> {
+///         Ok(Self(cx.snapshot().get("dim_keep")?))
+///     }
+///     fn postprocess_image(&mut self, cx: &mut ImageCx<'_>) -> HookResult {
+///         for byte in cx.image_mut().data {
+///             *byte = (f64::from(*byte) * self.0) as u8;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let white = RgbImage::from_pixel(2, 2, Rgb([200, 100, 50]));
+/// let called = HookCall::of::<Dim>(Hook::PostprocessImage)
+///     .option("dim_keep", 0.25)
+///     .image(white)
+///     .call();
+/// called.assert_ok();
+/// assert_eq!(called.images[0].get_pixel(0, 0).0, [50, 25, 12]);
+/// assert_eq!(called.snapshot_reads, ["dim_keep"]);
+/// ```
+#[derive(Debug)]
+pub struct HookCall {
+    module: atelier_plugin_abi::host::Module,
+    frame: Frame,
+    given: Called,
+    fields: BTreeMap<Field, Given>,
+    options: BTreeMap<String, Json>,
+    args: Map<String, Json>,
+}
+
+/// A field of the call.
+#[derive(Clone, Debug)]
+enum Given {
+    One(Json),
+    List(Vec<Json>),
+}
+
+/// What a hook left.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Called {
+    /// Why it failed, if it did.
+    pub failure: Option<CallFailure>,
+    /// The pictures after it.
+    pub images: Vec<RgbImage>,
+    /// The floats after it, with their sizes.
+    pub tensors: BTreeMap<Buffer, (Vec<usize>, Vec<f32>)>,
+    /// Fields that it set.
+    pub set: Vec<(Field, u64, Json)>,
+    /// What it added to the infotext.
+    pub infotext: Vec<(String, Json)>,
+    /// Options that it read live, in their order.
+    pub live_reads: Vec<String>,
+    /// Options that it read from the snapshot, in their order.
+    pub snapshot_reads: Vec<String>,
+    /// Options that it wrote.
+    pub writes: Vec<(String, Json)>,
+    /// What it logged through the context.
+    pub logs: Vec<String>,
+}
+
+impl Called {
+    /// # Panics
+    /// If the hook failed.
+    #[track_caller]
+    pub fn assert_ok(&self) {
+        if let Some(failure) = &self.failure {
+            panic!("the hook failed: {failure}");
+        }
+    }
+
+    /// # Panics
+    /// If the hook did not fail, or with other words.
+    #[track_caller]
+    pub fn assert_fails(&self, words: &str) {
+        match &self.failure {
+            Some(failure) if failure.to_string().contains(words) => {}
+            other => panic!("the hook did not fail with “{words}”: {other:?}"),
+        }
+    }
+}
+
+struct NoLog;
+impl HostLog for NoLog {
+    fn enabled(&self, _: Level, _: &str) -> bool {
+        false
+    }
+    fn log(&self, _: Level, _: &str, _: &str) {}
+}
+
+impl HookCall {
+    /// A call of this hook. Options have their defaults, fields are empty or 0, there are no pictures.
+    ///
+    /// # Panics
+    /// If the plugin's declaration cannot be read.
+    pub fn of<P: LinkedPlugin>(hook: Hook) -> Self {
+        let module = P::linked();
+        let declared = module.describe().unwrap_or_else(|failure| panic!("describe: {failure}"));
+        let manifest = Manifest::parse(&module.manifest()).expect("a manifest");
+        let declaration = Declaration::parse(&declared, &manifest.name, manifest.id.as_str());
+        let declaration = declaration.expect("a declaration");
+        let options = declaration.options.iter();
+        Self {
+            module,
+            frame: Frame::new(hook),
+            given: Called::default(),
+            fields: BTreeMap::new(),
+            options: options.map(|spec| (spec.key.clone(), spec.default.to_json())).collect(),
+            args: declaration.args.into_iter().map(|arg| (arg.name, arg.default)).collect(),
+        }
+    }
+
+    /// An option, of the plugin or of the host, live and in the snapshot.
+    #[must_use]
+    pub fn option(mut self, key: &str, value: impl Into<Json>) -> Self {
+        self.options.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// An argument.
+    #[must_use]
+    pub fn arg(mut self, name: &str, value: impl Into<Json>) -> Self {
+        self.args.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// A field: a prompt, a seed, a size.
+    #[must_use]
+    pub fn field(mut self, field: Field, value: impl Into<Json>) -> Self {
+        self.fields.insert(field, Given::One(value.into()));
+        self
+    }
+
+    /// A field that is a list: prompts, seeds.
+    #[must_use]
+    pub fn list<T: Into<Json>>(
+        mut self,
+        field: Field,
+        values: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.fields.insert(field, Given::List(values.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// A picture, behind those that were given before.
+    #[must_use]
+    pub fn image(mut self, image: RgbImage) -> Self {
+        self.given.images.push(image);
+        self
+    }
+
+    /// Floats: latents, noise, conditioning, pixels.
+    ///
+    /// # Panics
+    /// If the sizes do not hold as many.
+    #[must_use]
+    pub fn tensor(mut self, buffer: Buffer, shape: &[usize], data: Vec<f32>) -> Self {
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
+        self.given.tensors.insert(buffer, (shape.to_vec(), data));
+        self
+    }
+
+    /// The step and how many there are, the noise level and the guidance scale.
+    #[must_use]
+    pub fn step(mut self, step: u32, total: u32, sigma: f64, cfg_scale: f64) -> Self {
+        (self.frame.step, self.frame.total_steps) = (step, total);
+        (self.frame.sigma, self.frame.cfg_scale) = (sigma, cfg_scale);
+        self
+    }
+
+    /// Makes the plugin and its run, calls the hook, ends the run.
+    #[must_use]
+    pub fn call(self) -> Called {
+        let Self { module, frame, given, fields, options, args } = self;
+        let mut host = Bench { called: given, fields, options, args };
+        let outcome = called(module, &frame, &mut host);
+        host.called.failure = outcome.err();
+        host.called
+    }
+}
+
+fn called(
+    module: atelier_plugin_abi::host::Module,
+    frame: &Frame,
+    host: &mut Bench,
+) -> Result<(), CallFailure> {
+    let start = Frame::new(Hook::Start);
+    let plugin = module.create(leak_host(NoLog), &start, host)?;
+    match Hook::from_code(frame.hook) {
+        Some(hook) if hook.of_plugin() && hook != Hook::Start => plugin.call(frame, host),
+        Some(Hook::Start) => plugin.start(frame, host)?.close(&Frame::new(Hook::Finish), host),
+        _ => {
+            let mut run = plugin.start(&start, host)?;
+            let outcome = run.call(frame, host);
+            run.close(&Frame::new(Hook::Finish), host)?;
+            outcome
+        }
+    }
+}
+
+/// The host of the call.
+struct Bench {
+    called: Called,
+    fields: BTreeMap<Field, Given>,
+    options: BTreeMap<String, Json>,
+    args: Map<String, Json>,
+}
+
+fn refused<T>(status: Status, message: String) -> Result<T, Refusal> {
+    Err(Refusal::new(status, message))
+}
+
+fn to_value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(*value),
+        Json::Number(value) => match value.as_i64() {
+            Some(value) => Value::Int(value),
+            None => Value::Float(value.as_f64().unwrap_or_default()),
+        },
+        Json::String(text) => Value::Text(text.as_str().into()),
+        deep => Value::Json(deep.to_string().into()),
+    }
+}
+
+fn to_json(value: ValueRef<'_>) -> Json {
+    match value {
+        ValueRef::Null => Json::Null,
+        ValueRef::Bool(value) => value.into(),
+        ValueRef::Int(value) => value.into(),
+        ValueRef::Float(value) => value.into(),
+        ValueRef::Text(text) => text.into(),
+        ValueRef::Json(text) => serde_json::from_str(text).unwrap_or_default(),
+    }
+}
+
+impl HookHost for Bench {
+    fn get(&mut self, field: Field, index: u64) -> Result<Value, Refusal> {
+        let count = self.called.images.len() as i64;
+        match (self.fields.get(&field), field) {
+            (Some(Given::One(value)), _) => Ok(to_value(value)),
+            (Some(Given::List(list)), _) if index == COUNT => Ok(Value::Int(list.len() as i64)),
+            (Some(Given::List(list)), _) => match list.get(index as usize) {
+                Some(value) => Ok(to_value(value)),
+                None => refused(Status::NotHere, format!("{field} has no element {index}")),
+            },
+            (None, Field::Args) => Ok(to_value(&Json::Object(self.args.clone()))),
+            (None, Field::PictureCount) => Ok(Value::Int(count)),
+            (None, Field::RunId) => Ok(Value::Text("hook-call".into())),
+            (None, _) => {
+                refused(Status::NotHere, format!("the test gives no {field}: HookCall::field does"))
+            }
+        }
+    }
+
+    fn set(&mut self, field: Field, index: u64, value: ValueRef<'_>) -> Result<(), Refusal> {
+        let json = to_json(value);
+        match self.fields.get_mut(&field) {
+            Some(Given::List(list)) => match list.get_mut(index as usize) {
+                Some(element) => element.clone_from(&json),
+                None => {
+                    return refused(Status::NotHere, format!("{field} has no element {index}"));
+                }
+            },
+            _ => _ = self.fields.insert(field, Given::One(json.clone())),
+        }
+        self.called.set.push((field, index, json));
+        Ok(())
+    }
+
+    fn read_option(&mut self, source: OptionSource, key: &str) -> Result<Value, Refusal> {
+        let reads = match source {
+            OptionSource::Live => &mut self.called.live_reads,
+            _ => &mut self.called.snapshot_reads,
+        };
+        reads.push(key.to_owned());
+        match self.options.get(key) {
+            Some(value) => Ok(to_value(value)),
+            None => refused(Status::UnknownKey, format!("the test gives no option {key}")),
+        }
+    }
+
+    fn read_all_options(&mut self, source: OptionSource) -> Result<Value, Refusal> {
+        let reads = match source {
+            OptionSource::Live => &mut self.called.live_reads,
+            _ => &mut self.called.snapshot_reads,
+        };
+        reads.push("*".to_owned());
+        let all: Map<String, Json> = self.options.clone().into_iter().collect();
+        Ok(to_value(&Json::Object(all)))
+    }
+
+    fn write_option(
+        &mut self,
+        target: OptionTarget,
+        key: &str,
+        value: ValueRef<'_>,
+    ) -> Result<(), Refusal> {
+        let value = to_json(value);
+        if target == OptionTarget::Live {
+            self.options.insert(key.to_owned(), value.clone());
+        }
+        self.called.writes.push((key.to_owned(), value));
+        Ok(())
+    }
+
+    fn buffer(
+        &mut self,
+        buffer: Buffer,
+        index: u64,
+        write: bool,
+    ) -> Result<BufferView<'_>, Refusal> {
+        if buffer == Buffer::Image {
+            let Some(image) = self.called.images.get_mut(index as usize) else {
+                return refused(Status::NotHere, format!("the test gives no picture {index}"));
+            };
+            let shape = [image.height() as usize, image.width() as usize, 3, 1];
+            let data: &mut [u8] = image;
+            let elements = if write { Elements::U8Mut(data) } else { Elements::U8(data) };
+            return Ok(BufferView { shape, rank: 3, elements });
+        }
+        let Some((sizes, data)) = self.called.tensors.get_mut(&buffer) else {
+            return refused(Status::NotHere, format!("the test gives no {buffer}"));
+        };
+        let mut shape = [1; 4];
+        for (to, from) in shape.iter_mut().zip(sizes.iter()) {
+            *to = *from;
+        }
+        let elements = if write { Elements::F32Mut(data) } else { Elements::F32(data) };
+        Ok(BufferView { shape, rank: sizes.len().min(4), elements })
+    }
+
+    fn resize(
+        &mut self,
+        buffer: Buffer,
+        op: ListOp,
+        index: u64,
+        (width, height): (u64, u64),
+    ) -> Result<(), Refusal> {
+        let images = &mut self.called.images;
+        let black = RgbImage::new(width as u32, height as u32);
+        match (buffer, op) {
+            (Buffer::Image, ListOp::Push) => images.push(black),
+            (Buffer::Image, ListOp::Remove) if (index as usize) < images.len() => {
+                images.remove(index as usize);
+            }
+            (Buffer::Image, ListOp::Replace) if (index as usize) < images.len() => {
+                images[index as usize] = black;
+            }
+            _ => return refused(Status::NotHere, format!("{op} of {buffer} at {index}")),
+        }
+        Ok(())
+    }
+
+    fn infotext(&mut self, key: &str, value: ValueRef<'_>) -> Result<(), Refusal> {
+        self.called.infotext.push((key.to_owned(), to_json(value)));
+        Ok(())
+    }
+
+    fn service(&mut self, _: ServiceRequest<'_>) -> Result<ServiceReply, Refusal> {
+        refused(Status::NotHere, "services need a whole run: use TestHost".to_owned())
+    }
+
+    fn cancelled(&mut self) -> bool {
+        false
+    }
+
+    fn log(&mut self, _: Level, _: &str, message: &str) {
+        self.called.logs.push(message.to_owned());
+    }
+}
