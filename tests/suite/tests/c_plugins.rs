@@ -45,7 +45,7 @@ fn a_plugin_in_c_reads_the_snapshot_and_changes_the_picture() {
     let folder = tempfile::tempdir().expect("a folder");
     let sepia = example(folder.path(), "sepia/sepia.c");
     both_ways(|wiring| {
-        let host = loaded(&[sepia.clone()], wiring);
+        let host = loaded(std::slice::from_ref(&sepia), wiring);
         let manifest = host.atelier().plugins()[0].manifest.as_ref().expect("a manifest");
         assert_eq!((manifest.id.as_str(), manifest.panic), ("sepia", PanicStrategy::None));
         assert_eq!(manifest.hooks, ["postprocess_image"]);
@@ -80,7 +80,7 @@ fn a_plugin_in_cpp_reads_live_and_is_counted_and_pinned() {
     let folder = tempfile::tempdir().expect("a folder");
     let pixelate = example(folder.path(), "pixelate/pixelate.cpp");
     both_ways(|wiring| {
-        let host = loaded(&[pixelate.clone()], wiring);
+        let host = loaded(std::slice::from_ref(&pixelate), wiring);
         for seam in [SeamMode::Record, SeamMode::Pin] {
             let mut request = RunRequest { n_iter: 2, seam, ..host.request() };
             request.override_settings.insert("pixelate_block".to_owned(), json!(32));
@@ -166,7 +166,7 @@ fn c_reaches_fields_lists_options_buffers_and_services() {
     let folder = tempfile::tempdir().expect("a folder");
     let library = written(folder.path(), "everything.c", EVERYTHING);
     both_ways(|wiring| {
-        let host = loaded(&[library.clone()], wiring);
+        let host = loaded(std::slice::from_ref(&library), wiring);
         let manifest = host.atelier().plugins()[0].manifest.as_ref().expect("a manifest");
         assert_eq!((&*manifest.version, &manifest.after[..]), ("1.2.3", &["sepia".to_owned()][..]));
         let finished = host.draw(RunRequest { n_iter: 2, ..host.request() });

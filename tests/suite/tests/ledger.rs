@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use atelier_host::{
-    options::Writer,
+    options::{OptionSpec, Owner, Writer},
     run::{RunRecord, RunRequest, seam::LedgerRow},
 };
 use atelier_suite::{
@@ -273,6 +273,29 @@ fn a_plugin_may_be_the_cause_itself() {
 }
 
 #[test]
+fn of_several_divergences_the_last_is_kept() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a", "probe-b"], wiring);
+        let log = Log::new(&host, "log");
+        let mut request = RunRequest { steps: 3, ..host.request() };
+        let write = |value: i64, step: u32| json!({ "set_live": ["n_rows", value], "step": step });
+        let script = json!({ "after_step": [write(3, 0), write(4, 1), { "live": "n_rows" }] });
+        log.script(&mut request, "probe-b", &script);
+        let last = json!({ "after_step": [{ "set_live": ["n_rows", 5], "step": 2 }] });
+        log.script(&mut request, "probe-a", &last);
+        let record = host.draw(request).record;
+        let row = row(&record, "probe-b", "after_step", "n_rows").expect("a row");
+        assert_eq!((row.live, row.diverged), (3, 3));
+        let divergence = row.divergence.as_ref().expect("a divergence");
+        assert_eq!(
+            (divergence.live.to_json(), divergence.snapshot.to_json()),
+            (json!(5), json!(-1))
+        );
+        assert_eq!(divergence.writer, Writer::plugin("probe-a", Some(&record.id)));
+    });
+}
+
+#[test]
 fn what_does_not_change_never_diverges() {
     both_ways(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
@@ -444,5 +467,58 @@ fn outside_writes_are_those_that_live_readers_saw_in_order() {
             let at = calls.iter().position(|call| *call == this).expect("a call") as u64;
             assert_eq!(write.after_calls, at, "{write:?}");
         }
+    });
+}
+
+#[test]
+fn what_the_base_has_is_never_from_outside() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let gates = ["before", "after"].map(|name| Gate::new(&host, name));
+        let log = Log::new(&host, "log");
+        let mut request = host.request();
+        let script = json!({
+            "before_process": [{ "set_live": ["n_rows", 5] }, gates[0].action()],
+            "process": [gates[1].action(), { "live": "n_rows" }],
+        });
+        log.script(&mut request, "probe-a", &script);
+        let write = |key: &str, value: Value| set(&host, key, value, Writer::Api);
+        let finished = run_through(
+            &host,
+            request,
+            &atelier_host::run::CancelToken::new(),
+            &[
+                // Over the plugin's own write, before the base is frozen;
+                (&gates[0], &|| write("n_rows", json!(9))),
+                // after it another option only.
+                (&gates[1], &|| write("tiling", json!(true))),
+            ],
+        );
+        assert_eq!(log.results("probe-a", "process")[1], 9);
+        assert_eq!(finished.record.outside_writes, []);
+    });
+}
+
+#[test]
+fn an_option_that_is_declared_in_mid_run_was_not_written() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let gate = Gate::new(&host, "gate");
+        let log = Log::new(&host, "log");
+        let mut request = host.request();
+        let script = json!({
+            "process": [gate.action(), { "live": "late" }],
+            "finish": [{ "live_all": true }],
+        });
+        log.script(&mut request, "probe-a", &script);
+        let record = draw_through(&host, request, &gate, || {
+            let late = [OptionSpec::int("late", 3)];
+            let owner = Owner::Plugin("late".into());
+            let declared = host.atelier().store().register(late, &owner).expect("a new option");
+            assert_eq!(declared.added, 1);
+        })
+        .record;
+        assert_eq!(log.results("probe-a", "process")[1], 3);
+        assert_eq!(record.outside_writes, []);
     });
 }

@@ -142,6 +142,22 @@ fn a_run_may_leave_their_final_values_behind_whatever_its_outcome() {
 }
 
 #[test]
+fn what_the_last_hook_writes_is_final_too() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let log = Log::new(&host, "log");
+        let mut request = RunRequest {
+            override_settings_restore_afterwards: false,
+            ..overriding(host.request(), &json!({ "probe_a_text": "asked" }))
+        };
+        let script = json!({ "finish": [{ "set_live": ["probe_a_text", "last"] }] });
+        log.script(&mut request, "probe-a", &script);
+        host.draw(request);
+        assert_eq!(host.option("probe_a_text"), "last");
+    });
+}
+
+#[test]
 fn what_a_run_leaves_behind_comes_in_one_swap() {
     both_ways(|wiring| {
         let host = host(&["probe-a"], wiring);
@@ -238,6 +254,21 @@ fn a_value_of_the_wrong_type_or_range_is_refused_before_anything_starts() {
         assert!(error(json!({ "probe_a_list": "one" })).contains("\"probe_a_list\" takes"));
         assert!(error(json!({ "jpeg_quality": 101 })).ends_with("not 101"));
         assert!(error(json!({ "api_useragent": "x" })).contains("api_useragent"));
+    });
+}
+
+#[test]
+fn an_option_that_counts_when_the_host_starts_is_refused_before_anything_starts() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        for (key, value) in [
+            ("disabled_extensions", json!(["probe-a"])),
+            ("disable_all_extensions", json!("all")),
+            ("prioritized_callbacks_process", json!(["probe-a"])),
+        ] {
+            let errors = refused(&host, &json!({ key: value }));
+            assert_eq!(errors, [SetError::AtStart { key: key.to_owned() }]);
+        }
     });
 }
 

@@ -2,11 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::{cell::RefCell, collections::BTreeMap, io, sync::Once};
 
 use atelier_host::{
     options::Writer,
@@ -21,7 +17,6 @@ use atelier_suite::{
 };
 use atelier_testkit::both_ways;
 use serde_json::json;
-use tracing_subscriber::fmt::MakeWriter;
 
 #[test]
 fn pin_makes_a_drifting_reader_repeatable() {
@@ -103,6 +98,26 @@ fn pin_answers_from_the_snapshot_even_after_an_own_write() {
 }
 
 #[test]
+fn a_write_from_outside_that_pin_hid_is_none_that_was_seen() {
+    both_ways(|wiring| {
+        for (seam, seen) in [(SeamMode::Record, 2), (SeamMode::Pin, 0)] {
+            let host = host(&["probe-a"], wiring);
+            let gate = Gate::new(&host, "gate");
+            let log = Log::new(&host, "log");
+            let mut request = RunRequest { seam, ..host.request() };
+            let look = json!([gate.action(), { "live": "jpeg_quality" }, { "live_all": true }]);
+            log.script(&mut request, "probe-a", &json!({ "process": look }));
+            let record = draw_through(&host, request, &gate, || {
+                set(&host, "jpeg_quality", json!(5), Writer::Api);
+                set(&host, "tiling", json!(true), Writer::Api);
+            })
+            .record;
+            assert_eq!(record.outside_writes.len(), seen, "{seam}: {:?}", record.outside_writes);
+        }
+    });
+}
+
+#[test]
 fn one_plugin_may_be_pinned_while_another_is_not() {
     both_ways(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
@@ -130,13 +145,18 @@ fn one_plugin_may_be_pinned_while_another_is_not() {
     });
 }
 
-/// What is logged, as text.
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What this thread logs, while somebody wants to know.
+    static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Writes to the thread's own log.
+#[derive(Clone, Copy)]
+struct Captured;
 
 impl io::Write for Captured {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LOGGED.with_borrow_mut(|log| log.iter_mut().for_each(|log| log.extend_from_slice(bytes)));
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -144,23 +164,20 @@ impl io::Write for Captured {
     }
 }
 
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-/// The warnings while `act` runs.
+/// The warnings while `act` runs, in this thread. One subscriber for all threads: with one for this
+/// thread alone, a place in the code that another test comes to first would stay silent here too.
 fn warnings(act: impl FnOnce()) -> Vec<String> {
-    let captured = Captured::default();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::WARN)
-        .with_writer(captured.clone())
-        .with_ansi(false)
-        .finish();
-    tracing::subscriber::with_default(subscriber, act);
-    let text = captured.0.lock().unwrap().clone();
+    static SUBSCRIBED: Once = Once::new();
+    SUBSCRIBED.call_once(|| {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::WARN)
+            .with_writer(|| Captured)
+            .with_ansi(false)
+            .init();
+    });
+    LOGGED.set(Some(Vec::new()));
+    act();
+    let text = LOGGED.take().expect("this thread's log");
     String::from_utf8(text).expect("text").lines().map(str::to_owned).collect()
 }
 

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use atelier_host::{
     options::{Snapshot, Writer},
+    plugins::LiveOptions,
     run::{
         CancelToken, FileRecords, Finished, RecordStore, RunRecord, RunRequest, Runner,
+        pipeline::{Catalogue, Checkpoint, ModelProvider, Pipeline, PipelineError},
         record::RecordError,
     },
 };
@@ -15,7 +17,7 @@ use atelier_suite::{
     Log,
     gate::{Gate, draw_through, run_through},
     host, host_with,
-    options::{canonical, live, overriding, set, snapshot},
+    options::{canonical, live, overriding, row, set, snapshot},
 };
 use atelier_testkit::{FakeProvider, TestHost, Wiring, both_ways};
 use serde_json::{Value, json};
@@ -79,6 +81,49 @@ fn it_is_the_state_right_after_before_process() {
         assert_eq!(taken["probe_a_text"], "by plugin");
         assert_eq!(log.results("probe-a", "start")[1], 11);
         assert_eq!(host.option("jpeg_quality"), 22);
+    });
+}
+
+/// Checkpoints during whose loading somebody writes an option.
+#[derive(Debug)]
+struct Interrupted {
+    fake: FakeProvider,
+    store: Arc<LiveOptions>,
+}
+
+impl ModelProvider for Interrupted {
+    fn get(&self, name: Option<&str>) -> Result<(Arc<dyn Pipeline>, bool), PipelineError> {
+        self.store.set("jpeg_quality", 11, Writer::Api).expect("a value in range");
+        self.fake.get(name)
+    }
+    fn list(&self) -> Vec<Checkpoint> {
+        self.fake.list()
+    }
+    fn catalogue(&self) -> Catalogue {
+        self.fake.catalogue()
+    }
+    fn size_multiple(&self, name: Option<&str>) -> Result<u32, PipelineError> {
+        self.fake.size_multiple(name)
+    }
+}
+
+#[test]
+fn a_write_while_the_checkpoint_is_loaded_does_not_reach_it() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let store = host.atelier().store().clone();
+        let provider = Interrupted { fake: FakeProvider::default(), store: store.clone() };
+        let records = Arc::new(FileRecords::open(host.folder()));
+        let runner = Runner::builder(store, Arc::new(provider), records, host.folder()).build();
+        let log = Log::new(&host, "log");
+        let mut request = host.request();
+        let look = json!([{ "snapshot": "jpeg_quality" }, { "live": "jpeg_quality" }]);
+        log.script(&mut request, "probe-a", &json!({ "start": look }));
+        let finished = runner.run(request, &CancelToken::new()).expect("accepted");
+        assert_eq!(log.results("probe-a", "start"), [json!(80), json!(11)]);
+        assert_eq!(snapshot(&host, &finished.record)["jpeg_quality"], 80);
+        let row = row(&finished.record, "probe-a", "start", "jpeg_quality").expect("a row");
+        assert_eq!((row.snapshot, row.live, row.diverged), (1, 1, 1));
     });
 }
 
@@ -235,6 +280,7 @@ fn it_is_taken_once_per_run() {
         let mut seen = hooks.iter().flat_map(|hook| log.results("probe-a", hook));
         let first = seen.nth(3).expect("a look at the snapshot");
         assert_eq!(first["own"]["probe_a_text"], "default");
+        assert_eq!(first["own"]["probe_a_number"], 1.0, "a live write before the first look");
         assert!(seen.filter(Value::is_object).all(|later| later == first));
         let kept = records.snapshots.lock().unwrap();
         assert_eq!(kept.len(), 1);

@@ -207,6 +207,22 @@ fn run_options_are_seen_by_host_and_plugins_of_the_run_alone() {
 }
 
 #[test]
+fn what_is_written_for_the_run_steers_it_over_what_was_written_live() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let script = json!({ "process": [
+            { "set_live": ["samples_format", "jpg"] },
+            { "set_run": ["samples_format", "webp"] },
+            { "live": "samples_format" },
+        ] });
+        let (log, finished) = run(&host, "log", &json!({}), &script);
+        assert_eq!(log.results("probe-a", "process")[2], "webp");
+        assert_eq!(endings(&finished), [Some("webp")]);
+        assert_eq!(host.option("samples_format"), "jpg");
+    });
+}
+
+#[test]
 fn a_plugin_steers_sampling_until_it_begins() {
     both_ways(|wiring| {
         let host = host(&["probe-a"], wiring);

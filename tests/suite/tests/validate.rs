@@ -197,6 +197,43 @@ fn a_plugin_that_behaves_passes_every_check() {
 }
 
 /// A process that dies or says nothing is an outcome with its circumstances, and nothing of it is left.
+/// All but `option-drift`, whose runs cannot be repeated, and `misbehaving`; both are what they say.
+#[test]
+fn the_example_plugins_are_valid_at_the_highest_level() {
+    const RUST: [&str; 8] = [
+        "watermark",
+        "prompt-styles",
+        "latent-noise",
+        "wildcards",
+        "dynamic-thresholding",
+        "cfg-rescale",
+        "color-grade",
+        "x-y-plot",
+    ];
+    let folder = TempDir::new().expect("a folder");
+    let mut libraries: Vec<_> = build::cdylibs(&root(), &RUST, &[]).into_values().collect();
+    let include = root().join("plugin-api/include");
+    for source in ["sepia/sepia.c", "pixelate/pixelate.cpp"] {
+        let source = root().join("example-plugins").join(source);
+        libraries.push(build::with_cc(&source, &include, folder.path()));
+    }
+    side_by_side(libraries, |library| {
+        let output = validate(&library, None, &["--level", "8"]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{}: {errors}", library.display());
+        for (check, result) in results(&output) {
+            let outcome = &result["outcome"];
+            assert!(
+                outcome == "pass" || outcome == "warn" || outcome == "skip",
+                "{}: {check}: {result}",
+                library.display()
+            );
+        }
+    });
+    let output = validate(&plugin("option-drift"), None, &["--level", "8"]);
+    assert_eq!(output.status.code(), Some(1), "runs of option-drift differ, and that is its point");
+}
+
 #[test]
 fn a_process_that_dies_or_hangs_is_told_of_and_ended() {
     let folder = TempDir::new().expect("a folder");

@@ -54,7 +54,8 @@ impl Drawn {
         parsed.params.text(key).map(str::to_owned)
     }
 
-    /// The prompts that were really drawn, hooks included.
+    /// The prompt of every picture as its infotext has it: what hooks made of it for the whole run, at
+    /// `process`, is in it; what they changed for one iteration is not, as in A1111 v1.10.1.
     pub fn prompts(&self) -> Vec<String> {
         let of = |text: &str| ParsedInfotext::parse(text).prompt;
         self.pictures.iter().filter(|it| !it.grid).map(|it| of(&it.infotext)).collect()

@@ -34,3 +34,4 @@ pub use drawing::Drawing;
 pub use drawn::Drawn;
 pub use hook_call::{Called, HookCall};
 pub use host::{TestHost, TestHostBuilder, Wiring, both_ways, script};
+pub use image;

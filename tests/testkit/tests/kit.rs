@@ -75,7 +75,7 @@ fn a_linked_plugin_takes_part_in_whole_runs() {
 }
 
 #[test]
-fn prompts_are_those_that_were_really_drawn() {
+fn prompts_are_those_of_the_run_with_its_hooks() {
     let host = host(Wiring::Direct);
     let drawn = host.txt2img("a cat").arg("brighten", "suffix", " in rain").pictures(2, 1).draw();
     assert_eq!(drawn.prompts(), ["a cat in rain", "a cat in rain"]);

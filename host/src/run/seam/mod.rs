@@ -234,10 +234,11 @@ impl Seam {
             self.ledger.early(id);
             return Ok(live);
         };
-        // While neither the store nor the layer has changed since the snapshot, they cannot differ.
+        // While neither the store nor the layer has changed since the snapshot, they cannot differ; and
+        // an option that was declared since has nothing to differ from.
         let unchanged =
             options.version() == taken.version && self.layer.generation() == taken.generation;
-        if unchanged {
+        if unchanged || id.index() >= taken.snapshot.schema().len() {
             let live = live.clone();
             self.ledger.live(id, None);
             return Ok(live);

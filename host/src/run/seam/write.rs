@@ -1,7 +1,7 @@
 //! Writes of plugins.
 
-use super::{Phase, Seam, SeamError};
-use crate::options::{OptionId, Value, Writer};
+use super::{Phase, Seam, SeamError, counts_at_start};
+use crate::options::{OptionId, SetError, Value, Writer};
 
 impl Seam {
     /// A live write of a plugin: into the layer where the run overrides the option, otherwise at once
@@ -43,6 +43,9 @@ impl Seam {
         value: &Value,
         plugin: &str,
     ) -> Result<(OptionId, Value, Writer), SeamError> {
+        if counts_at_start(key) {
+            return Err(SetError::AtStart { key: key.to_owned() }.into());
+        }
         let writer = Writer::plugin(plugin, Some(&self.run));
         let (id, cast) = {
             let state = self.store.load();
