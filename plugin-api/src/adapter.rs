@@ -4,7 +4,8 @@ use std::marker::PhantomData;
 
 use atelier_plugin_abi::{
     Hook,
-    plugin::{Entry, Failure, PluginObject, RunObject},
+    host::Module,
+    plugin::{Entry, Exports, Failure, PluginObject, RunObject},
 };
 
 #[allow(clippy::wildcard_imports, reason = "every context has its hook here")]
@@ -56,6 +57,12 @@ impl<R: Run> Plugin for Standalone<R> {
 /// A plugin `P` whose manifest is `M`, as the ABI wants it.
 #[derive(Debug)]
 pub struct Adapter<P, M>(P, PhantomData<fn() -> M>);
+
+/// What the library of a plugin exports, for a program that it is linked with.
+pub fn linked<P: Plugin, M: ManifestText + 'static>() -> Module {
+    forward::is_linked();
+    Exports::<Adapter<P, M>>::linked()
+}
 
 /// A run instance as the ABI wants it.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use std::{
     fmt::Write as _,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use atelier_plugin_abi::{
@@ -79,7 +79,19 @@ impl Subscriber for Forward {
     fn exit(&self, _: &span::Id) {}
 }
 
+/// Whether this image is the host's own program.
+static LINKED: AtomicBool = AtomicBool::new(false);
+
+/// Says that the plugin is linked with its host: they share one dispatcher, and what was sent to the
+/// host from it would come back to it, for ever.
+pub(crate) fn is_linked() {
+    LINKED.store(true, Ordering::Relaxed);
+}
+
 /// Installs the forwarder for this image. A dispatcher that is already there stays.
 pub(crate) fn install() {
-    let _ = dispatcher::set_global_default(Dispatch::new(Forward { spans: AtomicU64::new(1) }));
+    if !LINKED.load(Ordering::Relaxed) {
+        let forward = Forward { spans: AtomicU64::new(1) };
+        let _ = dispatcher::set_global_default(Dispatch::new(forward));
+    }
 }

@@ -81,7 +81,7 @@ pub mod expanded {
     };
 
     pub use crate::{
-        adapter::{Adapter, DeclaredHooks, ManifestText, Standalone},
+        adapter::{Adapter, DeclaredHooks, ManifestText, Standalone, linked},
         hooks::{LinkedPlugin, Plugin, Run},
     };
 }

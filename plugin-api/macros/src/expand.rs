@@ -158,7 +158,7 @@ pub(crate) fn plugin(args: TokenStream, item: TokenStream) -> Result<TokenStream
 
             impl api::LinkedPlugin for #this {
                 fn linked() -> api::Module {
-                    api::Exports::<api::Adapter<#plugin, Text>>::linked()
+                    api::linked::<#plugin, Text>()
                 }
             }
 

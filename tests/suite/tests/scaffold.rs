@@ -58,20 +58,23 @@ fn a_new_plugin_in_rust_with_every_hook_builds_is_valid_and_draws() {
     }
     symlink(variant::target(), made.join("target")).expect("a link");
     variant::lock(&made);
-    let mut test = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-    test.current_dir(&made)
-        .args(["test", "--offline"])
-        .env("RUSTFLAGS", "")
-        .env_remove("CARGO_TARGET_DIR");
-    for (name, _) in std::env::vars() {
-        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-            test.env_remove(name);
+    for task in ["build", "test"] {
+        let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+        cargo
+            .current_dir(&made)
+            .args([task, "--offline"])
+            .env("RUSTFLAGS", "")
+            .env_remove("CARGO_TARGET_DIR");
+        for (name, _) in std::env::vars() {
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                cargo.env_remove(name);
+            }
         }
+        let output = cargo.output().expect("cargo");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}{errors}", String::from_utf8_lossy(&output.stdout));
+        assert!(!errors.contains("warning"), "{errors}");
     }
-    let output = test.output().expect("cargo");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}{errors}", String::from_utf8_lossy(&output.stdout));
-    assert!(!errors.contains("warning"), "{errors}");
     validated_and_drawn(folder.path(), &variant::target().join("debug/liball_hooks.so"));
 }
 

@@ -61,6 +61,9 @@ impl<S: Subscriber> Layer<S> for Collect {
 
 /// Runs something and returns what plugins logged in this thread meanwhile, in its order. The host is to
 /// be opened inside: a plugin asks once whether its lines are wanted at all.
+///
+/// A linked plugin shares the `tracing` of the test, so its own `tracing` events go straight to the
+/// test's subscriber and are not among these lines; what it says through its context is.
 pub fn of<T>(work: impl FnOnce() -> T) -> (T, Vec<Line>) {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let subscriber = tracing_subscriber::registry().with(Collect(lines.clone()));

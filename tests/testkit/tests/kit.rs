@@ -36,6 +36,11 @@ impl Run for Brighten {
             cx.set_prompt(index, &format!("{prompt}{suffix}"))?;
         }
         cx.log(Level::Info, "prompts have their suffix");
+        if suffix == "log at every level" {
+            for level in [Level::Error, Level::Warn, Level::Debug, Level::Trace] {
+                cx.log(level, "and this is logged");
+            }
+        }
         Ok(())
     }
 
@@ -115,6 +120,13 @@ fn what_a_plugin_logs_is_data() {
     let [line] = &lines[..] else { panic!("one line: {lines:?}") };
     assert_eq!((&*line.plugin, &*line.message), ("brighten", "prompts have their suffix"));
     assert_eq!((line.hook.as_deref(), line.level), (Some("process"), tracing::Level::INFO));
+}
+
+/// The host's own events must not come back to it through the plugin.
+#[test]
+fn a_line_that_nobody_listens_to_ends_there() {
+    let host = host(Wiring::Loopback);
+    host.txt2img("a cat").arg("brighten", "suffix", "log at every level").draw();
 }
 
 #[test]

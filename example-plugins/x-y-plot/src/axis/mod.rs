@@ -48,14 +48,18 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Reads an axis of this type with these values.
+    /// Reads an axis of this type with these values. Without a type there is none.
     pub(crate) fn read(
         side: Side,
         kind: &str,
         given: &str,
         run: &Run<'_>,
     ) -> Result<Self, PlotError> {
-        let (label, changes) = read::changes(side, kind.trim(), given, run)?;
+        let kind = match kind.trim() {
+            "" => "Nothing",
+            kind => kind,
+        };
+        let (label, changes) = read::changes(side, kind, given, run)?;
         if changes.is_empty() {
             return Err(PlotError::NoValues { argument: side.values_argument, label });
         }

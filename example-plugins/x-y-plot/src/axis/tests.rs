@@ -115,6 +115,13 @@ fn a_random_seed_is_drawn_once_unless_it_is_to_stay_random() {
 }
 
 #[test]
+fn without_a_type_there_is_no_axis() {
+    for kind in ["", " ", "Nothing"] {
+        assert!(read(kind, "1, 2").is_ok_and(|axis| axis.is_nothing()), "{kind:?}");
+    }
+}
+
+#[test]
 fn what_is_unknown_or_missing_is_an_error_that_says_what_there_is() {
     let unknown = error("Stpes", "1");
     assert!(unknown.starts_with("x_type: there is no axis “Stpes”; there are Nothing, Seed, "));

@@ -132,8 +132,11 @@ fn id_unique(subject: &Subject) -> Found {
     let id = subject.manifest()?.id;
     let Some(folder) = subject.library.parent() else { return Ok(()) };
     let own = std::fs::canonicalize(&subject.library).unwrap_or_else(|_| subject.library.clone());
+    // Where cargo keeps what it built last, which need not be what it put beside.
+    let cargos = subject.library.file_name().map(|name| folder.join("deps").join(name));
     for other in discover::discover(folder).unwrap_or_default() {
-        if std::fs::canonicalize(&other).is_ok_and(|other| other == own) {
+        let is_own = std::fs::canonicalize(&other).is_ok_and(|other| other == own);
+        if is_own || Some(&other) == cargos.as_ref() {
             continue;
         }
         let Ok(bytes) = std::fs::read(&other) else { continue };

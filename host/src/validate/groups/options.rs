@@ -130,15 +130,17 @@ fn defaults_draw(subject: &Subject) -> Found {
 }
 
 /// Every option and every argument, one after another, at values that it allows.
+/// A free text has no limits: a plugin may refuse one, as `hostile_texts` lets it.
 fn limits_draw(subject: &Subject) -> Found {
     let rig = subject.plain()?;
-    for spec in rig.options() {
+    let free = |kind, choices: usize| matches!(kind, Kind::Text | Kind::List) && choices == 0;
+    for spec in rig.options().into_iter().filter(|it| !free(it.kind, it.choices.len())) {
         for value in values::limits(&spec) {
             let about = |verdict: Verdict| of(&spec.key, &value, verdict);
             rig.draw(overridden(&rig, &spec.key, value.to_json())).map_err(about)?;
         }
     }
-    for arg in rig.args() {
+    for arg in rig.args().into_iter().filter(|it| !free(it.kind, it.choices.len())) {
         for value in values::arg_limits(&arg) {
             let about = |verdict: Verdict| of(&arg.name, &value, verdict);
             rig.draw(with_arg(&rig, &arg, value.to_json())).map_err(about)?;
