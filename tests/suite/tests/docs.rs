@@ -39,7 +39,7 @@ fn steps(page: &str) -> Vec<Step> {
         let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
         match info.split_once(',') {
             Some(("sh", "run")) => {
-                steps.extend(block.iter().map(|line| Step::Run((*line).to_owned())))
+                steps.extend(block.iter().map(|line| Step::Run((*line).to_owned())));
             }
             Some((_, "check")) => steps.push(Step::Check(block.join("\n") + "\n")),
             Some((_, what)) => {
