@@ -126,15 +126,17 @@ fn main() {
     let workspace = variant::workbench("newer-host");
     let root = root();
     variant::copy(&root.join("plugin-api/abi"), &workspace.join("abi"), &MINOR);
+    // The kit calls plugins that are linked with it: of the same version.
+    variant::copy(&root.join("plugin-api"), &workspace.join("api"), &[]);
     variant::copy(&root.join("host"), &workspace.join("host"), &[]);
     variant::copy(&root.join("tests/testkit"), &workspace.join("testkit"), &[]);
     variant::write(&workspace.join("newer/Cargo.toml"), PACKAGE);
     variant::write(&workspace.join("newer/src/main.rs"), MAIN);
     let mut manifest =
-        "[workspace]\nresolver = \"3\"\nmembers = [\"abi\", \"host\", \"testkit\", \"newer\"]\n\n"
+        "[workspace]\nresolver = \"3\"\nmembers = [\"abi\", \"api\", \"host\", \"testkit\", \"newer\"]\n\n"
             .to_owned();
     manifest.push_str(&variant::shared_tables());
-    for (ours, copy) in [("plugin-api/abi", "abi"), ("host", "host")] {
+    for (ours, copy) in [("plugin-api/abi", "abi"), ("plugin-api", "api"), ("host", "host")] {
         let from = format!("\"{}/{ours}\"", root.display());
         assert!(manifest.contains(&from), "{from} is not in the root manifest");
         manifest = manifest.replace(&from, &format!("\"{copy}\""));
