@@ -1,7 +1,7 @@
 //! `atelier plugins validate`: a plugin is tried, one named check after another.
 //!
-//! Read in this order: [`check`] is what a check is, [`groups`] are all of them, [`subject`] is the
-//! plugin with hosts to try it in, [`recorder`] and [`guard`] see what it does there. [`plan`] says which
+//! Read in this order: [`check`] is what a check is, `groups` are all of them, [`subject`] is the
+//! plugin with hosts to try it in, [`recorder`] and `guard` see what it does there. [`plan`] says which
 //! checks are run, [`child`] runs each in a process of its own, [`report`] tells what came of them.
 //!
 //! Reading live options never lowers a plugin.
