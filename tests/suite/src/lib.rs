@@ -51,6 +51,15 @@ pub fn root() -> PathBuf {
     root.map(Path::to_owned).unwrap_or_default()
 }
 
+/// The `atelier` program, built at the first call.
+///
+/// # Panics
+/// If it does not build.
+pub fn atelier() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| build::program(&root(), "atelier-host", "atelier"))
+}
+
 /// The library of a plugin. All are built at the first call, by the compiler of the tests.
 ///
 /// # Panics

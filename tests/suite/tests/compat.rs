@@ -5,18 +5,12 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::OnceLock,
 };
 
-use atelier_suite::{plugin, root};
+use atelier_suite::{atelier, plugin, root};
 use atelier_testkit::build;
 use serde_json::Value;
 use tempfile::TempDir;
-
-fn atelier() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| build::program(&root(), "atelier-host", "atelier"))
-}
 
 fn compat(library: &Path, flags: &[&str]) -> Output {
     let output = Command::new(atelier())

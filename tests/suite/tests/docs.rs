@@ -6,21 +6,10 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use std::{
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-};
+use std::{os::unix::fs::symlink, process::Command};
 
-use atelier_suite::{plugin, root, variant};
-use atelier_testkit::build;
+use atelier_suite::{atelier, packages, plugin, root, variant};
 use tempfile::TempDir;
-
-fn atelier() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| build::program(&root(), "atelier-host", "atelier"))
-}
 
 /// What a page tells to do.
 #[derive(Debug)]
@@ -163,7 +152,7 @@ fn every_plugin_that_is_shown_compiles() {
     let manifest = format!("[workspace]\nresolver = \"3\"\nmembers = {members:?}\n");
     variant::write(&folder.join("Cargo.toml"), &manifest);
     variant::lock(&folder);
-    let output = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
+    let output = packages::cargo()
         .current_dir(&folder)
         .args(["check", "--workspace", "--offline", "--target-dir"])
         .arg(variant::target())

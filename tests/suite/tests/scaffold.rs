@@ -4,19 +4,12 @@
 
 use std::{
     os::unix::fs::symlink,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
-    sync::OnceLock,
 };
 
-use atelier_suite::{root, variant};
-use atelier_testkit::build;
+use atelier_suite::{atelier, packages, root, variant};
 use tempfile::TempDir;
-
-fn atelier() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| build::program(&root(), "atelier-host", "atelier"))
-}
 
 fn new(folder: &Path, flags: &[&str]) -> Output {
     let mut command = Command::new(atelier());
@@ -59,17 +52,12 @@ fn a_new_plugin_in_rust_with_every_hook_builds_is_valid_and_draws() {
     symlink(variant::target(), made.join("target")).expect("a link");
     variant::lock(&made);
     for task in ["build", "test"] {
-        let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+        let mut cargo = packages::cargo();
         cargo
             .current_dir(&made)
             .args([task, "--offline"])
             .env("RUSTFLAGS", "")
             .env_remove("CARGO_TARGET_DIR");
-        for (name, _) in std::env::vars() {
-            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
-                cargo.env_remove(name);
-            }
-        }
         let output = cargo.output().expect("cargo");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}{errors}", String::from_utf8_lossy(&output.stdout));

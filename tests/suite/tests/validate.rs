@@ -7,18 +7,13 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     process::{Command, Output},
-    sync::{Mutex, OnceLock},
+    sync::Mutex,
 };
 
-use atelier_suite::{plugin, root};
+use atelier_suite::{atelier, plugin, root};
 use atelier_testkit::build;
 use serde_json::Value;
 use tempfile::TempDir;
-
-fn atelier() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| build::program(&root(), "atelier-host", "atelier"))
-}
 
 /// Validates a library with these flags, misbehaving in that way.
 fn validate(library: &Path, rude: Option<&str>, flags: &[&str]) -> Output {
