@@ -15,7 +15,7 @@ use std::{path::PathBuf, process::Command, sync::Arc, time::Instant};
 use atelier_host::{
     Atelier, Config,
     options::{OptionSpec, Owner, Snapshot, Value},
-    plugins::{LiveOptions, Loader, library, registry::log, values::to_plugin},
+    plugins::{LiveOptions, Loader, library, log::log, values::to_plugin},
     run::seam::{Reader, Seam, SeamMode},
 };
 use atelier_plugin_abi::{

@@ -145,8 +145,17 @@ impl Ui {
     }
 
     /// A table with a thin line under its header. A header that begins with `>` is a column of
-    /// numbers.
+    /// numbers. Where the output goes into a file or another program, every row is one line.
     pub(super) fn table(&self, headers: &[&str]) -> Table {
+        let mut table = self.prose(headers);
+        if !self.terminal {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+        }
+        table
+    }
+
+    /// A table with sentences in it, which are wrapped wherever they go.
+    pub(super) fn prose(&self, headers: &[&str]) -> Table {
         let mut table = self.lines();
         table
             .set_style(TableComponent::HeaderLines, '─')

@@ -35,6 +35,6 @@ pub use schema::{OptionId, Schema};
 pub use set::OptionSet;
 pub use snapshot::Snapshot;
 pub use spec::{Kind, OptionSpec, Owner, Section};
-pub use store::{Registration, State, Store};
+pub use store::{Registration, State, StateReader, Store};
 pub use value::{Composite, Value};
 pub use writer::Writer;

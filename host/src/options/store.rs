@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::{ArcSwap, Cache, Guard};
 
 use super::change::Change;
 use super::config_file::ConfigFile;
@@ -27,6 +27,19 @@ pub struct State<P> {
     pub companion: P,
 }
 
+/// Looks at the live options again and again. A look costs a plain load as long as nobody writes,
+/// where [`Store::load`] announces itself to the writers each time; for that, the reader keeps the
+/// state that it saw last alive.
+#[derive(Clone, Debug)]
+pub struct StateReader<P>(Cache<Arc<ArcSwap<State<P>>>, Arc<State<P>>>);
+
+impl<P> StateReader<P> {
+    /// The state now.
+    pub fn load(&mut self) -> &State<P> {
+        self.0.load()
+    }
+}
+
 /// What declaring options did.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[must_use = "stored values that no longer fit should be reported"]
@@ -46,7 +59,8 @@ pub struct Registration {
 /// acts on a value takes it from [`load`](Self::load) and not from the [`Change`].
 #[derive(Debug)]
 pub struct Store<P> {
-    state: ArcSwap<State<P>>,
+    /// Shared with the readers.
+    state: Arc<ArcSwap<State<P>>>,
     rules: Rules,
     listeners: Listeners,
     /// Held while a state is replaced; holds what the file should hold.
@@ -67,7 +81,7 @@ impl<P: Clone + Send + Sync + 'static> Store<P> {
     /// A store that starts with this state.
     pub fn new(options: OptionSet, companion: P) -> Self {
         Self {
-            state: ArcSwap::from_pointee(State { options, companion }),
+            state: Arc::new(ArcSwap::from_pointee(State { options, companion })),
             rules: Rules::default(),
             listeners: Listeners::default(),
             writing: Mutex::default(),
@@ -88,6 +102,11 @@ impl<P: Clone + Send + Sync + 'static> Store<P> {
     /// The state now. Never waits; for a look, not for keeping.
     pub fn load(&self) -> Guard<Arc<State<P>>> {
         self.state.load()
+    }
+
+    /// A reader of one thread that looks often.
+    pub fn reader(&self) -> StateReader<P> {
+        StateReader(Cache::new(self.state.clone()))
     }
 
     /// The state now, for keeping.

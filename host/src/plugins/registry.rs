@@ -7,17 +7,14 @@ use std::{
 };
 
 use atelier_plugin_abi::{
-    Field, Hook, Level, Value, ValueRef,
-    codes::{ListOp, OptionSource, OptionTarget, Status},
+    Hook,
     frame::Frame,
-    host::{
-        BufferView, HookHost, HostLog, Module, Refusal, ServiceReply, ServiceRequest, leak_host,
-    },
+    host::{Module, leak_host},
 };
 
 use super::{
     Declaration, LoadError, Manifest, Order, PluginHandle, PluginId, cache, handle::Decorator,
-    library, preflight::preflight,
+    library, log::PluginLog, outside::Outside, preflight::preflight,
 };
 use crate::options::{OptionSet, Owner, Store};
 
@@ -155,43 +152,6 @@ pub struct Loader {
     pub plugin_data: PathBuf,
     /// What every plugin's handle is wrapped into, the first one innermost.
     pub decorators: Vec<Arc<dyn Decorator>>,
-}
-
-/// Forwards what plugins log outside of hooks. Which plugin it was stands in the target.
-struct PluginLog(PluginId);
-
-impl HostLog for PluginLog {
-    fn enabled(&self, level: Level, _: &str) -> bool {
-        log_enabled(level)
-    }
-
-    fn log(&self, level: Level, target: &str, message: &str) {
-        log(level, &self.0, None, target, message);
-    }
-}
-
-fn log_enabled(level: Level) -> bool {
-    const TARGET: &str = "atelier::plugin";
-    match level {
-        Level::Error => tracing::enabled!(target: TARGET, tracing::Level::ERROR),
-        Level::Warn => tracing::enabled!(target: TARGET, tracing::Level::WARN),
-        Level::Info => tracing::enabled!(target: TARGET, tracing::Level::INFO),
-        Level::Debug => tracing::enabled!(target: TARGET, tracing::Level::DEBUG),
-        _ => tracing::enabled!(target: TARGET, tracing::Level::TRACE),
-    }
-}
-
-/// Writes a plugin's log line into the host's log.
-pub fn log(level: Level, plugin: &PluginId, hook: Option<Hook>, target: &str, message: &str) {
-    const TARGET: &str = "atelier::plugin";
-    let hook = hook.map(Hook::name);
-    match level {
-        Level::Error => tracing::error!(target: TARGET, %plugin, hook, from = target, "{message}"),
-        Level::Warn => tracing::warn!(target: TARGET, %plugin, hook, from = target, "{message}"),
-        Level::Info => tracing::info!(target: TARGET, %plugin, hook, from = target, "{message}"),
-        Level::Debug => tracing::debug!(target: TARGET, %plugin, hook, from = target, "{message}"),
-        _ => tracing::trace!(target: TARGET, %plugin, hook, from = target, "{message}"),
-    }
 }
 
 impl Loader {
@@ -347,92 +307,4 @@ fn disabled(options: &OptionSet, id: &PluginId) -> Option<&'static str> {
         _ => BTreeSet::new(),
     };
     listed.contains(id.as_str()).then_some("disabled_extensions")
-}
-
-/// The host as a plugin meets it while it is made: options and log, nothing else.
-struct Outside<'a> {
-    store: &'a LiveOptions,
-    plugin: &'a PluginId,
-    data: PathBuf,
-    path: &'a Path,
-}
-
-fn no_run<T>() -> Result<T, Refusal> {
-    Err(Refusal::new(Status::NotHere, "there is no run here"))
-}
-
-impl HookHost for Outside<'_> {
-    fn get(&mut self, field: Field, _: u64) -> Result<Value, Refusal> {
-        let text = |path: &Path| Ok(Value::Text(path.display().to_string().into()));
-        match field {
-            Field::DataFolder => text(&self.data),
-            Field::LibraryPath => text(self.path),
-            _ => no_run(),
-        }
-    }
-
-    fn set(&mut self, _: Field, _: u64, _: ValueRef<'_>) -> Result<(), Refusal> {
-        no_run()
-    }
-
-    fn read_option(&mut self, source: OptionSource, key: &str) -> Result<Value, Refusal> {
-        if source != OptionSource::Live {
-            return Err(Refusal::new(Status::NoSnapshot, "snapshots belong to runs"));
-        }
-        let state = self.store.load();
-        let value = state.options.by_key(key).ok_or_else(|| {
-            let error = crate::options::SetError::UnknownKey {
-                key: key.to_owned(),
-                nearest: state.options.schema().nearest(key).map(str::to_owned),
-            };
-            Refusal::new(Status::UnknownKey, error.to_string())
-        })?;
-        Ok(super::values::to_plugin(value))
-    }
-
-    fn read_all_options(&mut self, _: OptionSource) -> Result<Value, Refusal> {
-        let state = self.store.load();
-        let all: serde_json::Map<_, _> =
-            state.options.iter().map(|(key, value)| (key.to_owned(), value.to_json())).collect();
-        Ok(Value::Json(serde_json::Value::Object(all).to_string().into()))
-    }
-
-    fn write_option(&mut self, _: OptionTarget, _: &str, _: ValueRef<'_>) -> Result<(), Refusal> {
-        Err(Refusal::new(Status::ReadOnly, "options can be written in the hooks of a run only"))
-    }
-
-    fn buffer(
-        &mut self,
-        _: atelier_plugin_abi::Buffer,
-        _: u64,
-        _: bool,
-    ) -> Result<BufferView<'_>, Refusal> {
-        no_run()
-    }
-
-    fn resize(
-        &mut self,
-        _: atelier_plugin_abi::Buffer,
-        _: ListOp,
-        _: u64,
-        _: (u64, u64),
-    ) -> Result<(), Refusal> {
-        no_run()
-    }
-
-    fn infotext(&mut self, _: &str, _: ValueRef<'_>) -> Result<(), Refusal> {
-        no_run()
-    }
-
-    fn service(&mut self, _: ServiceRequest<'_>) -> Result<ServiceReply, Refusal> {
-        no_run()
-    }
-
-    fn cancelled(&mut self) -> bool {
-        false
-    }
-
-    fn log(&mut self, level: Level, target: &str, message: &str) {
-        log(level, self.plugin, None, target, message);
-    }
 }

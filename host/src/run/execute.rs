@@ -6,12 +6,13 @@ use atelier_plugin_abi::{Buffer, Field, Hook, Value, frame::Frame};
 use image::RgbImage;
 
 use super::{
+    active::ActiveRun,
     error::{Ended, RunError},
     observe::Sampling,
     pipeline::{
         Conditioning, NoiseSource, Pipeline, PipelineError, SampleJob, Seeds, Start, Stop, Tensor,
     },
-    runner::{ActiveRun, Picture},
+    runner::Picture,
     stage::{Access, PictureAccess, Slot, Stage},
 };
 

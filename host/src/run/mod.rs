@@ -5,6 +5,7 @@
 //! closes the [`RunRecord`]. Between these, `hooks` calls the plugins, with a [`stage`] for what they
 //! may see and change and a [`seam`] for what they read of the options.
 
+mod active;
 mod cancel;
 mod children;
 mod error;

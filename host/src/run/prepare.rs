@@ -6,12 +6,12 @@ use atelier_plugin_abi::{Field, Hook, frame::Frame};
 use image::imageops::FilterType;
 
 use super::{
+    active::ActiveRun,
     error::Ended,
     events::RunEvent,
     params::{Names, Pictures},
     pipeline::SamplerSettings,
     record::{PreparedRun, RecordedOverride, RunState},
-    runner::ActiveRun,
     services::RunServices,
     stage::{Slot, Stage},
 };

@@ -179,7 +179,7 @@ impl HookHost for Scope<'_, '_, '_> {
     }
 
     fn log(&mut self, level: Level, target: &str, message: &str) {
-        registry::log(level, self.plugin, Some(self.hook), target, message);
+        log::log(level, self.plugin, Some(self.hook), target, message);
     }
 }
 

@@ -4,9 +4,9 @@ use atelier_plugin_abi::{Field, Hook, Value, frame::Frame};
 use image::RgbImage;
 
 use super::{
+    active::ActiveRun,
     children::Children,
     error::Ended,
-    runner::ActiveRun,
     stage::{PictureAccess, Slot, Stage},
 };
 

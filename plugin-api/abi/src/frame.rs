@@ -44,7 +44,9 @@ impl Str {
             return std::borrow::Cow::Borrowed("");
         }
         // SAFETY: the caller's promise.
-        String::from_utf8_lossy(unsafe { std::slice::from_raw_parts(self.ptr, self.len) })
+        let bytes = unsafe { std::slice::from_raw_parts(self.ptr, self.len) };
+        // Nearly every text is good, and to see that costs less than to look for what to replace.
+        std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Into::into)
     }
 }
 

@@ -154,7 +154,7 @@ fn tell(ui: &Ui, compat: &Compat) {
     };
     let name = ui.paint(style::STRONG, &format!("{} {}", compat.id, compat.version));
     Ui::line(&format!("{name}: {}", ui.paint(style, compat.verdict.words())));
-    let mut table = ui.table(&[
+    let mut table = ui.prose(&[
         "option",
         "read live at",
         ">live",
@@ -209,7 +209,7 @@ fn tell(ui: &Ui, compat: &Compat) {
 
 fn tell_older(ui: &Ui, older: &Against) {
     ui.heading(&format!("Against {}", older.version));
-    let mut table = ui.table(&["", "", "name", ""]);
+    let mut table = ui.prose(&["", "", "name", ""]);
     for change in &older.changes {
         table.add_row([change.what, change.kind, &change.name, &change.words]);
     }

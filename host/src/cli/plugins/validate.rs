@@ -273,7 +273,7 @@ fn list(ui: &Ui, format: Format) -> Result<(), Failure> {
             .collect();
         return Ok(ui.document(&all)?);
     }
-    let mut table = ui.table(&[">level", "check", "what has to be so"]);
+    let mut table = ui.prose(&[">level", "check", "what has to be so"]);
     for check in validate::all() {
         table.add_row([Cell::new(check.level), Cell::new(check.id), Cell::new(check.about)]);
     }
@@ -302,7 +302,7 @@ fn tell(ui: &Ui, args: &ValidateArgs, report: &Report) {
         _ => short_path(&report.library),
     };
     Ui::line(&ui.paint(style::STRONG, &name));
-    let mut table = ui.table(&["check", ">level", "outcome", "what was seen"]);
+    let mut table = ui.prose(&["check", ">level", "outcome", "what was seen"]);
     for result in &report.results {
         let outcome = result.outcome();
         if args.only_failed && !outcome.is_bad() {

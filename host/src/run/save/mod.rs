@@ -1,84 +1,34 @@
 //! From a finished picture to its file: infotext, name, hooks, bytes; and the grid.
 
-use std::path::PathBuf;
+mod caption;
+mod infotext;
+mod name;
 
 use atelier_plugin_abi::{Field, Hook, Value, frame::Frame};
 use image::{Rgb, RgbImage};
-use jiff::Zoned;
 
 use super::{
+    active::ActiveRun,
     error::Ended,
     events::RunEvent,
     execute::Batch,
-    prepare::first_text,
     record::RecordedOutput,
-    runner::{ActiveRun, Picture},
+    runner::Picture,
     services::AtHand,
     stage::{PictureAccess, Slot, Stage},
 };
 use crate::output::{
     encode::{Format, encode},
-    filename::{DEFAULT_FOLDER_PATTERN, NameParts, default_file_pattern, file_stem, folder},
     grid::{compose, grid_size},
-    infotext::{Infotext, ParamValue},
-    infotext_params::RunParams,
     sequence::{Naming, Target, save_image_file},
 };
+use caption::{Caption, Prompts};
 
 /// Which file a picture becomes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Sample,
     Grid,
-}
-
-/// What is told of a picture beside its pixels.
-struct Caption<'a> {
-    prompt: &'a str,
-    negative_prompt: &'a str,
-    seed: i64,
-    subseed: i64,
-    /// Picture within the run, from 0.
-    number: u32,
-    batch_index: u32,
-    iteration: u32,
-}
-
-/// The texts of a caption.
-struct Prompts {
-    prompt: String,
-    negative_prompt: String,
-}
-
-impl Prompts {
-    fn of(batch: &Batch, index: usize) -> Self {
-        Self {
-            prompt: text_at(&batch.prompts, index),
-            negative_prompt: text_at(&batch.negative_prompts, index),
-        }
-    }
-
-    fn caption(&self, batch: &Batch, index: usize, number: u32) -> Caption<'_> {
-        Caption {
-            prompt: &self.prompt,
-            negative_prompt: &self.negative_prompt,
-            seed: batch.seeds.get(index).copied().unwrap_or(0),
-            subseed: batch.subseeds.get(index).copied().unwrap_or(0),
-            number,
-            batch_index: index as u32,
-            iteration: batch.iteration,
-        }
-    }
-}
-
-impl Caption<'_> {
-    fn show<'a>(&self, stage: Stage<'a>) -> Stage<'a> {
-        stage
-            .field(Field::Prompt, Slot::Fixed(Value::Text(self.prompt.into())))
-            .field(Field::NegativePrompt, Slot::Fixed(Value::Text(self.negative_prompt.into())))
-            .field(Field::Seed, Slot::Fixed(Value::Int(self.seed)))
-            .field(Field::Subseed, Slot::Fixed(Value::Int(self.subseed)))
-    }
 }
 
 impl ActiveRun<'_> {
@@ -170,70 +120,6 @@ impl ActiveRun<'_> {
         let caption = prompts.caption(&batch, 0, number as u32);
         let infotext = if infotext.is_empty() { self.infotext(&caption) } else { infotext };
         self.keep(Kind::Grid, image, infotext, &caption, saved, Some(number))
-    }
-
-    /// The infotext of a picture in A1111's layout; behind A1111's own keys come the plugins', then
-    /// which options and plugins made the picture.
-    fn infotext(&mut self, caption: &Caption<'_>) -> String {
-        let seam = &mut self.hooks.seam;
-        let flag = |on: bool, text: String| on.then_some(text);
-        let (with_hash, with_name) =
-            (seam.host_bool("add_model_hash_to_info"), seam.host_bool("add_model_name_to_info"));
-        let version = flag(
-            seam.host_bool("add_version_to_infotext"),
-            format!("Atelier {}", env!("CARGO_PKG_VERSION")),
-        );
-        let clip_skip = seam.host_int("CLIP_stop_at_last_layers");
-        let ensd = Some(seam.host_int("eta_noise_seed_delta"));
-        let rng = Some(seam.host_text("randn_source").to_string());
-        let model = self.hooks.model.as_ref();
-        let schedule = (self.runner.provider().catalogue().scheduler)(
-            &self.params.scheduler,
-            &self.params.sampler,
-        );
-        let params = RunParams {
-            steps: self.params.steps,
-            sampler: self.params.sampler.clone(),
-            schedule_type: schedule.map(str::to_owned),
-            cfg_scale: self.params.cfg_scale,
-            seed: caption.seed,
-            size: (self.params.width, self.params.height),
-            model_hash: model.and_then(|m| flag(with_hash, m.short_hash().to_owned())),
-            model: model.and_then(|m| flag(with_name, m.name.clone())),
-            variation_seed: Some(caption.subseed),
-            variation_seed_strength: self.params.subseed_strength,
-            denoising_strength: self.params.is_img2img.then_some(self.params.denoising_strength),
-            clip_skip,
-            ensd: ensd.filter(|_| self.params.sampler == "Euler a"),
-            rng,
-            version,
-            ..RunParams::default()
-        };
-        let own = self.hooks.infotext.iter();
-        let mut extra: Vec<(String, ParamValue)> =
-            own.map(|(key, value)| (key.to_owned(), value.clone())).collect();
-        if let Some(snapshot) = self.hooks.seam.snapshot() {
-            let digest = ParamValue::Text(snapshot.digest().short());
-            extra.push(("Options snapshot".to_owned(), digest));
-        }
-        let plugins = self.hooks.plugins();
-        let plugins: Vec<String> =
-            plugins.map(|p| format!("{} {}", p.manifest.id, p.manifest.version)).collect();
-        if !plugins.is_empty() {
-            extra.push(("Plugins".to_owned(), ParamValue::Text(plugins.join(", "))));
-        }
-        let mut failed: Vec<String> = Vec::new();
-        for failure in &self.hooks.failures {
-            let place = format!("{} at {}", failure.plugin, failure.hook);
-            if !failed.contains(&place) {
-                failed.push(place);
-            }
-        }
-        if !failed.is_empty() {
-            extra.push(("Plugin failures".to_owned(), ParamValue::Text(failed.join(", "))));
-        }
-        Infotext::new(caption.prompt, caption.negative_prompt, params.with_extra(extra))
-            .render(caption.number as usize)
     }
 
     /// Writes a picture with the events around it, notes it in the record and puts it into the answer,
@@ -334,106 +220,6 @@ impl ActiveRun<'_> {
         picture.path = Some(path);
         outcome
     }
-
-    /// What only Atelier can say of a picture, as JSON: a chunk of its own in the file.
-    fn own_metadata(&self) -> String {
-        let plugins = self.hooks.plugins().map(|plugin| {
-            serde_json::json!({
-                "id": plugin.manifest.id,
-                "version": plugin.manifest.version,
-                "hash": plugin.hash,
-            })
-        });
-        serde_json::json!({
-            "run": self.record.id,
-            "snapshot": self.hooks.seam.snapshot().map(crate::options::Snapshot::digest),
-            "plugins": plugins.collect::<Vec<_>>(),
-            "failures": self.hooks.failures,
-        })
-        .to_string()
-    }
-
-    /// The folder of the run's single pictures, without the part that depends on a picture.
-    pub(super) fn samples_folder(&mut self) -> PathBuf {
-        let key = if self.params.is_img2img {
-            "outdir_img2img_samples"
-        } else {
-            "outdir_txt2img_samples"
-        };
-        self.output_folder("outdir_samples", key)
-    }
-
-    fn output_folder(&mut self, common: &str, own: &str) -> PathBuf {
-        let seam = &mut self.hooks.seam;
-        let folder = first_text([&seam.host(common), &seam.host(own)]);
-        self.runner.data().join(folder.as_deref().unwrap_or("outputs"))
-    }
-
-    /// Name without number and ending, and folder.
-    fn name(&mut self, kind: Kind, image: &RgbImage, caption: &Caption<'_>) -> (String, PathBuf) {
-        let root = match (kind, self.params.is_img2img) {
-            (Kind::Sample, _) => self.samples_folder(),
-            (Kind::Grid, false) => self.output_folder("outdir_grids", "outdir_txt2img_grids"),
-            (Kind::Grid, true) => self.output_folder("outdir_grids", "outdir_img2img_grids"),
-        };
-        let seam = &mut self.hooks.seam;
-        let in_folders = match kind {
-            Kind::Sample => seam.host_bool("save_to_dirs"),
-            Kind::Grid => seam.host_bool("grid_save_to_dirs"),
-        };
-        let or = |text: std::sync::Arc<str>, default: &str| {
-            if text.is_empty() { default.to_owned() } else { text.to_string() }
-        };
-        let pattern =
-            or(seam.host_text("samples_filename_pattern"), default_file_pattern(in_folders));
-        let folder_pattern =
-            or(seam.host_text("directories_filename_pattern"), DEFAULT_FOLDER_PATTERN);
-        let max_prompt_words =
-            usize::try_from(seam.host_int("directories_max_prompt_words")).unwrap_or(8);
-        let clip_skip = Some(seam.host_int("CLIP_stop_at_last_layers"));
-        // A grid has a name of its own unless it is to be told apart by what it shows.
-        let plain_grid = kind == Kind::Grid && !seam.host_bool("grid_extended_filename");
-        let model = self.hooks.model.as_ref();
-        let job_timestamp = self.started.strftime("%Y%m%d%H%M%S").to_string();
-        let scheduler = (self.runner.provider().catalogue().scheduler)(
-            &self.params.scheduler,
-            &self.params.sampler,
-        );
-        let parts = NameParts {
-            image,
-            now: &Zoned::now(),
-            job_timestamp: &job_timestamp,
-            basename: if kind == Kind::Grid { "grid" } else { "" },
-            seed: Some(caption.seed),
-            all_seeds: &self.pictures.all_seeds,
-            prompt: caption.prompt,
-            negative_prompt: caption.negative_prompt,
-            styles: &[],
-            style_prompts: &[],
-            max_prompt_words,
-            steps: Some(self.params.steps),
-            cfg: Some(self.params.cfg_scale),
-            sampler: Some(&self.params.sampler),
-            scheduler,
-            model_hash: model.map(super::pipeline::ModelInfo::short_hash),
-            model_name: model.map(|model| model.name.as_str()),
-            vae: None,
-            clip_skip,
-            denoising: self.params.is_img2img.then_some(self.params.denoising_strength),
-            user: None,
-            batch_index: caption.batch_index,
-            batch_size: self.params.batch_size,
-            iteration: caption.iteration,
-            iterations: self.params.n_iter,
-        };
-        let name = if plain_grid { String::new() } else { file_stem(&pattern, &parts) };
-        let place = if in_folders { root.join(folder(&folder_pattern, &parts)) } else { root };
-        (name, place)
-    }
-}
-
-fn text_at(list: &[String], index: usize) -> String {
-    list.get(index).cloned().unwrap_or_default()
 }
 
 /// `#rrggbb`; anything else is white, A1111's default.
