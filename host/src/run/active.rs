@@ -54,15 +54,15 @@ impl<'r> ActiveRun<'r> {
     ) -> Result<Self, Refused> {
         let pins = request.seam == SeamMode::Pin
             || request.seam_of.values().any(|mode| *mode == SeamMode::Pin);
-        if pins && !runner.recording {
+        if pins && !runner.recording() {
             return Err(Refused::PinWithoutSnapshot);
         }
         let id: Arc<str> = uuid::Uuid::now_v7().to_string().into();
         // One look at options, schema and plugins.
-        let state = runner.store.load_full();
+        let state = runner.store().load_full();
         let overrides = request.override_settings.iter().map(|(key, value)| (key.as_str(), value));
         let mut seam =
-            Seam::open(id.clone(), runner.store.clone(), overrides).map_err(Refused::Overrides)?;
+            Seam::open(id.clone(), runner.store().clone(), overrides).map_err(Refused::Overrides)?;
         let params = Params::of(&request);
         foresee(runner, &params, &mut seam)?;
         let set = &state.companion;
@@ -99,7 +99,7 @@ impl<'r> ActiveRun<'r> {
             Hooks::new(id.clone(), seam, set, attachments, request.on_error, cancel.clone());
         let started = Zoned::now();
         let record = open_record(&id, parent, &request, &hooks, &started);
-        runner.records.put(&record)?;
+        runner.records().put(&record)?;
         Ok(Self {
             runner,
             params,
@@ -126,7 +126,7 @@ impl<'r> ActiveRun<'r> {
             Err(Ended::Failed(error)) => (RunState::Failed, Some(error)),
         };
         self.record.state = RunState::Finalizing;
-        if let Err(failed) = self.runner.records.put(&self.record) {
+        if let Err(failed) = self.runner.records().put(&self.record) {
             // Where it stays that way, the record's last word fails the run.
             tracing::warn!("{failed}");
         }
@@ -170,9 +170,9 @@ impl<'r> ActiveRun<'r> {
 
     fn keep_record(&self) -> Result<(), super::record::RecordError> {
         if let Some(snapshot) = self.hooks.seam.snapshot() {
-            self.runner.records.put_snapshot(snapshot)?;
+            self.runner.records().put_snapshot(snapshot)?;
         }
-        self.runner.records.put(&self.record)
+        self.runner.records().put(&self.record)
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     options::SetError,
     output::infotext::{ParamValue, Params as InfotextParams},
-    plugins::{PluginId, registry, values},
+    plugins::{PluginId, log, values},
 };
 
 /// What is the same for every hook call of a run.
