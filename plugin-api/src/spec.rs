@@ -32,6 +32,8 @@ pub struct OptionSpec {
     infotext: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     doc: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    restricted: bool,
 }
 
 impl OptionSpec {
@@ -47,6 +49,7 @@ impl OptionSpec {
             section: None,
             infotext: None,
             doc: None,
+            restricted: false,
         }
     }
 
@@ -113,6 +116,14 @@ impl OptionSpec {
     #[must_use]
     pub fn infotext(mut self, key: &str) -> Self {
         self.infotext = Some(key.to_owned());
+        self
+    }
+
+    /// For folders and file names: where the operator fixes those (A1111 v1.10.1:
+    /// `--hide-ui-dir-config`), nobody else can set it.
+    #[must_use]
+    pub fn restricted(mut self) -> Self {
+        self.restricted = true;
         self
     }
 

@@ -25,7 +25,8 @@ pub(crate) fn options() -> Vec<OptionSpec> {
             .doc("Off: prompts stay as they are typed."),
         OptionSpec::text(FOLDER, "")
             .label("Folder with wildcard files")
-            .doc("Empty: the folder “wildcards” in the plugin's own data folder."),
+            .doc("Empty: the folder “wildcards” in the plugin's own data folder.")
+            .restricted(),
         OptionSpec::bool(COMBINATORIAL, false)
             .label("All combinations, one per picture")
             .doc("Instead of choices by chance. Weights do not count then."),

@@ -67,6 +67,8 @@ struct RawOption {
     section: Option<RawSection>,
     infotext: Option<String>,
     doc: Option<String>,
+    #[serde(default)]
+    restricted: bool,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +117,7 @@ impl Declaration {
                 choices: choices.collect::<Result<_, LoadError>>()?,
                 infotext: option.infotext,
                 doc: option.doc,
+                restricted: option.restricted,
                 ..OptionSpec::new(option.key, option.kind, value(option.default, &what)?)
             })
         });

@@ -61,8 +61,8 @@ impl<'r> ActiveRun<'r> {
         // One look at options, schema and plugins.
         let state = runner.store().load_full();
         let overrides = request.override_settings.iter().map(|(key, value)| (key.as_str(), value));
-        let mut seam =
-            Seam::open(id.clone(), runner.store().clone(), overrides).map_err(Refused::Overrides)?;
+        let mut seam = Seam::open(id.clone(), runner.store().clone(), overrides)
+            .map_err(Refused::Overrides)?;
         let params = Params::of(&request);
         foresee(runner, &params, &mut seam)?;
         let set = &state.companion;

@@ -8,7 +8,7 @@ mod trouble;
 use std::collections::BTreeSet;
 
 use atelier_host::run::RunRequest;
-use atelier_testkit::{TestHost, both_ways};
+use atelier_testkit::{TestHost, Wiring, both_ways};
 use serde_json::json;
 use support::{host, negative, pixels, prompts, request, shipped};
 
@@ -218,4 +218,14 @@ fn it_reads_live_and_no_more_than_it_needs() {
             ]
         );
     });
+}
+
+#[test]
+fn where_folders_are_fixed_its_folder_is_too() {
+    let host = host(Wiring::Direct);
+    let options = host.atelier().store().load().options.clone();
+    let own = options.schema().iter().filter(|(_, spec)| spec.key.starts_with("wildcards_"));
+    let fixed: Vec<&str> =
+        own.filter(|(_, spec)| spec.restricted).map(|(_, spec)| spec.key.as_str()).collect();
+    assert_eq!(fixed, ["wildcards_folder"]);
 }

@@ -38,8 +38,10 @@ fn a_field_of_another_type_is_named() {
 
 #[test]
 fn a_renamed_field_is_named() {
-    let edits =
-        [edit("src/frame.rs", "reserved", "spare"), edit("src/host.rs", "reserved", "spare")];
+    let edits = [
+        edit("src/frame.rs", "reserved", "spare"),
+        edit("src/host/bridge.rs", "reserved", "spare"),
+    ];
     refused(&plugin("abi-field-name", &edits), &["reserved", "spare", ADVICE]);
 }
 
@@ -76,9 +78,9 @@ fn a_field_less_in_a_table_is_refused() {
             "    /// 1 where the run was cancelled.\n    pub cancelled: unsafe extern \"C\" fn(context: *mut Opaque) -> u32,\n",
             "",
         ),
-        edit("src/host.rs", "    cancelled,\n    log,", "    log,"),
+        edit("src/host/bridge.rs", "    cancelled,\n    log,", "    log,"),
         edit(
-            "src/host.rs",
+            "src/host/bridge.rs",
             "unsafe extern \"C\" fn cancelled",
             "/// Not there.\n///\n/// # Safety\n/// None.\npub unsafe extern \"C\" fn cancelled",
         ),
@@ -99,11 +101,11 @@ fn another_signature_is_named() {
             "unsafe extern \"C\" fn(context: *mut Opaque, level: u64, target: Str, message: Str) -> u32",
         ),
         edit(
-            "src/host.rs",
+            "src/host/bridge.rs",
             "unsafe extern \"C\" fn log(cx: *mut Opaque, level: u32,",
             "unsafe extern \"C\" fn log(cx: *mut Opaque, level: u64,",
         ),
-        edit("src/host.rs", "Level::from_code(level)", "Level::from_code(level as u32)"),
+        edit("src/host/bridge.rs", "Level::from_code(level)", "Level::from_code(level as u32)"),
         edit(
             "src/plugin/cx.rs",
             "ask!(self, log(level.code(),",

@@ -23,9 +23,9 @@ const MINOR: [Edit<'static>; 9] = [
         from: "    pub drop_plugin: Option<unsafe extern \"C\" fn(plugin: *mut Opaque, call: *const Call) -> u32>,\n",
         to: "    pub drop_plugin: Option<unsafe extern \"C\" fn(plugin: *mut Opaque, call: *const Call) -> u32>,\n    /// New in 1.1.\n    pub novelty: extern \"C\" fn() -> u32,\n",
     },
-    Edit { file: "src/host.rs", from: "    fail,\n};", to: "    fail,\n    novelty,\n};" },
+    Edit { file: "src/host/bridge.rs", from: "    fail,\n};", to: "    fail,\n    novelty,\n};" },
     Edit {
-        file: "src/host.rs",
+        file: "src/host/bridge.rs",
         from: "static CONTEXT: ContextTable",
         to: "unsafe extern \"C\" fn novelty(_: *mut Opaque, number: u64) -> u32 {\n    number as u32\n}\n\nstatic CONTEXT: ContextTable",
     },
