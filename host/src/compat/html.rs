@@ -15,7 +15,7 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}\
 .verdict{font-size:1.1rem;font-weight:600}.good{color:var(--good)}.care{color:var(--care)}.bad{color:var(--bad)}\
 table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:500;opacity:.7}\
 th,td{border-bottom:1px solid var(--line);padding:.25rem .75rem .25rem 0;vertical-align:top}\
-td.n,th.n{text-align:right}figure{display:inline-block;margin:0 1rem 1rem 0}\
+td.n,th.n{text-align:right}figure{display:inline-block;vertical-align:top;margin:0 1rem 1rem 0}\
 img{image-rendering:pixelated;display:block;border:1px solid var(--line)}figcaption{font-size:.85rem;opacity:.8;max-width:12rem}\
 code{font-family:ui-monospace,monospace}";
 
@@ -101,12 +101,15 @@ fn write(page: &mut String, compat: &Compat, against: Option<&Against>) -> std::
         Some(0) => "the same pixels with and without recording".to_owned(),
         Some(pixels) => format!("<b class=\"bad\">{pixels} pixels differ without recording</b>"),
     };
+    let pinned = match compat.pinned {
+        0 => "the same pixels when it is pinned to the snapshot".to_owned(),
+        pixels => format!("pinned to the snapshot {pixels} pixels differ"),
+    };
     write!(
         page,
-        "<p>{} runs; equal runs gave {} pixels; {recording}; pinned to the snapshot {} pixels differ.</p>",
+        "<p>{} runs; equal runs gave {} pixels; {recording}; {pinned}.</p>",
         compat.runs,
         if compat.repeatable { "equal" } else { "other" },
-        compat.pinned,
     )?;
     page.push_str("<h2>Undisturbed</h2>");
     for (at, image) in compat.base.0.iter().enumerate() {

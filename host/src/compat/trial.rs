@@ -249,7 +249,7 @@ impl Examiner<'_> {
             self.runs += 1;
             check(rig, &finished)?;
             drawn.0.extend(finished.pictures.into_iter().map(|picture| picture.image));
-            ledger.extend(finished.record.ledger);
+            add_up(&mut ledger, finished.record.ledger);
         }
         Ok((drawn, ledger))
     }
@@ -345,6 +345,19 @@ fn check(rig: &Rig, finished: &Finished) -> Result<(), CompatError> {
 }
 
 /// The options in a plugin's rows. A read of everything is a read of all its own options.
+/// One row for each place, whichever run it was in.
+fn add_up(ledger: &mut Vec<LedgerRow>, rows: Vec<LedgerRow>) {
+    for row in rows {
+        let same = |known: &&mut LedgerRow| {
+            (&known.reader, &known.hook, &known.option) == (&row.reader, &row.hook, &row.option)
+        };
+        match ledger.iter_mut().find(same) {
+            Some(known) => known.add(row),
+            None => ledger.push(row),
+        }
+    }
+}
+
 fn read_options(rig: &Rig, ledger: &[LedgerRow]) -> Vec<OptionTrial> {
     let own: BTreeSet<String> = rig.options().into_iter().map(|spec| spec.key).collect();
     let mut options: BTreeMap<String, OptionTrial> = BTreeMap::new();

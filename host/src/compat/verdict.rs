@@ -44,7 +44,7 @@ impl Verdict {
                 "read these options from the snapshot; no picture changes by it (docs/migrating.md)"
             }
             Self::Migrate => {
-                "read these options in `start`, from the snapshot; what somebody changes while a run \
+                "read these options in start, from the snapshot; what somebody changes while a run \
                  draws then counts from the next run on (docs/migrating.md)"
             }
             Self::Variable => {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use comfy_table::{Cell, Color};
+use comfy_table::{Cell, Color, ColumnConstraint};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 
@@ -154,7 +154,7 @@ fn tell(ui: &Ui, compat: &Compat) {
     };
     let name = ui.paint(style::STRONG, &format!("{} {}", compat.id, compat.version));
     Ui::line(&format!("{name}: {}", ui.paint(style, compat.verdict.words())));
-    let mut table = ui.prose(&[
+    let mut table = ui.table(&[
         "option",
         "read live at",
         ">live",
@@ -169,7 +169,7 @@ fn tell(ui: &Ui, compat: &Compat) {
         let most = option.shifts.iter().map(|shift| shift.pixels).max().unwrap_or(0);
         table.add_row([
             Cell::new(&option.key),
-            Cell::new(hooks.join(", ")),
+            Cell::new(hooks.join("\n")),
             count(option.live),
             count(option.snapshot),
             count(option.writes),
@@ -178,6 +178,8 @@ fn tell(ui: &Ui, compat: &Compat) {
             coloured(option.verdict, colour(option.verdict)),
         ]);
     }
+    // Names and numbers stay whole; the verdict takes what is left.
+    table.set_constraints([ColumnConstraint::ContentWidth; 7]);
     ui.show(&table, "it reads and writes no option");
     for option in &compat.options {
         let worst =

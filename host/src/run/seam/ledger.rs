@@ -102,6 +102,24 @@ pub struct LedgerRow {
     pub diverged_keys: Vec<String>,
 }
 
+impl LedgerRow {
+    /// Adds what the same reader did with the same option at the same hook of a later run.
+    pub fn add(&mut self, later: Self) {
+        self.early += later.early;
+        self.live += later.live;
+        self.snapshot += later.snapshot;
+        self.writes += later.writes;
+        self.run_writes += later.run_writes;
+        self.diverged += later.diverged;
+        self.divergence = later.divergence.or(self.divergence.take());
+        for key in later.diverged_keys {
+            if !self.diverged_keys.contains(&key) {
+                self.diverged_keys.push(key);
+            }
+        }
+    }
+}
+
 /// The counts of one run. One thread works on a run, so they are plain numbers.
 #[derive(Debug, Default)]
 pub struct Ledger {
