@@ -15,7 +15,7 @@ use std::{path::PathBuf, process::Command, sync::Arc, time::Instant};
 use atelier_host::{
     Atelier, Config,
     options::{OptionSpec, Owner, Snapshot, Value},
-    plugins::{LiveOptions, Loader, library, log::log, values::to_plugin},
+    plugins::{Isolating, LiveOptions, Loader, library, log::log, values::to_plugin},
     run::seam::{Reader, Seam, SeamMode},
 };
 use atelier_plugin_abi::{
@@ -233,6 +233,7 @@ fn main() {
         cache: cache.path().to_owned(),
         plugin_data: cache.path().to_owned(),
         decorators: Vec::new(),
+        isolating: Isolating::default(),
     };
     let (_, copy) = loader.inspect(&library).expect("the meter");
     let module = library::open(&copy.path).expect("the meter's module");

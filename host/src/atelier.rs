@@ -13,7 +13,9 @@ use crate::{
         ConfigError, ConfigFile, ConfigReport, OptionSet, OptionSpec, Owner, Schema, SchemaError,
         SetError, Store, Writer, a1111,
     },
-    plugins::{Decorator, Entry, LiveOptions, Loader, PluginSet, cache, discover},
+    plugins::{
+        Decorator, Entry, Isolating, Isolation, LiveOptions, Loader, PluginSet, cache, discover,
+    },
     run::{FileRecords, Runner, RunnerBuilder, pipeline::ModelProvider},
 };
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub no_extensions: bool,
     /// What every plugin's handle is wrapped into, the first one innermost.
     pub decorators: Vec<Arc<dyn Decorator>>,
+    /// Where plugins run.
+    pub isolating: Isolating,
 }
 
 /// Why a host cannot be opened.
@@ -105,7 +109,11 @@ impl Atelier {
                 found.push(place.clone());
             }
         }
-        let loader = loader(&data, config.decorators.clone());
+        let loader = Loader {
+            decorators: config.decorators.clone(),
+            isolating: config.isolating.clone(),
+            ..loader(&data)
+        };
         let plugins = loader.load_all(&found, &store);
         Ok(Self { data, store, config: loaded.file, report: loaded.report, stale, plugins })
     }
@@ -142,7 +150,7 @@ impl Atelier {
 
     /// Looks at libraries without running them.
     pub fn loader(&self) -> Loader {
-        loader(&self.data, Vec::new())
+        loader(&self.data)
     }
 
     /// The records of earlier runs.
@@ -156,8 +164,13 @@ impl Atelier {
     }
 }
 
-fn loader(data: &Path, decorators: Vec<Arc<dyn Decorator>>) -> Loader {
-    Loader { cache: cache::folder(data), plugin_data: data.join("plugins"), decorators }
+fn loader(data: &Path) -> Loader {
+    Loader {
+        cache: cache::folder(data),
+        plugin_data: data.join("plugins"),
+        decorators: Vec::new(),
+        isolating: Isolating::default(),
+    }
 }
 
 /// A1111's options, and an order of plugins for every hook.
@@ -167,5 +180,16 @@ fn host_schema() -> Result<Schema, SchemaError> {
             .label(format!("Plugins that come first at {hook}"))
             .section("extensions", "Extensions")
     });
-    a1111::schema().with(orders, &Owner::Host)
+    let isolation = [
+        OptionSpec::text("plugin_isolation", Isolation::InProcess.word())
+            .choices(Isolation::WORDS)
+            .label("Where plugins run, unless they ask for a worker")
+            .section("extensions", "Extensions")
+            .restrict_api(),
+        OptionSpec::texts("isolated_plugins", Vec::<String>::new())
+            .label("Plugins that run in a worker")
+            .section("extensions", "Extensions")
+            .restrict_api(),
+    ];
+    a1111::schema().with(orders.chain(isolation), &Owner::Host)
 }

@@ -7,7 +7,10 @@ use super::{
     error::Failure,
     ui::{Ui, short_path},
 };
-use crate::{Atelier, Config, plugins::ThroughBytes};
+use crate::{
+    Atelier, Config,
+    plugins::{Isolating, Isolation, ThroughBytes, Workers},
+};
 
 /// Opens the host with its plugins, and tells what was wrong with its options.
 pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
@@ -15,9 +18,22 @@ pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
         data: data(global)?,
         plugins: named_plugins(global)?,
         no_extensions: global.no_extensions,
+        isolating: Isolating {
+            all: global.isolation.map(Into::into),
+            workers: Workers::of_this_program(),
+        },
         decorators: if global.loopback { vec![Arc::new(ThroughBytes)] } else { Vec::new() },
     };
     open_with(ui, &config)
+}
+
+impl From<super::Isolation> for Isolation {
+    fn from(flag: super::Isolation) -> Self {
+        match flag {
+            super::Isolation::InProcess => Self::InProcess,
+            super::Isolation::Worker => Self::Worker,
+        }
+    }
 }
 
 /// Opens the host without running any plugin's code: the options are the host's own then.

@@ -15,6 +15,7 @@ mod schema;
 mod seam;
 mod txt2img;
 mod ui;
+mod worker;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -47,6 +48,9 @@ struct Global {
     /// Leaves out the plugins of the data folder
     #[arg(long, global = true)]
     no_extensions: bool,
+    /// Where plugins run, whatever options and manifests say
+    #[arg(long, value_name = "WHERE", global = true)]
+    isolation: Option<Isolation>,
     /// Puts every plugin behind bytes
     #[arg(long, global = true, hide = true)]
     loopback: bool,
@@ -80,6 +84,14 @@ enum Colour {
     Never,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Isolation {
+    /// In the host's own process
+    InProcess,
+    /// Each in a process of its own
+    Worker,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Draws pictures from a prompt
@@ -100,6 +112,12 @@ enum Command {
     /// Lists checkpoints
     #[command(subcommand)]
     Models(models::Models),
+    /// Serves one plugin: the host starts this itself
+    #[command(hide = true)]
+    Worker {
+        /// The plugin's id, for whoever lists processes
+        id: String,
+    },
     /// Prints the JSON schema of records
     #[command(hide = true)]
     Schema,
@@ -118,6 +136,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
+    if matches!(cli.command, Command::Worker { .. }) {
+        return worker::run();
+    }
     let ui = Ui::new(&cli.global);
     match &cli.command {
         // What it prints is the plugin's alone.
@@ -146,6 +167,7 @@ fn run(ui: &Ui, global: &Global, command: Command) -> Result<(), Failure> {
             schema::run(ui);
             Ok(())
         }
+        Command::Worker { .. } => Err(worker::refused()),
     }
 }
 

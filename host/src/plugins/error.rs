@@ -75,11 +75,20 @@ pub enum LoadError {
         /// The host's.
         host: AbiVersion,
     },
-    /// A plugin whose panics end the process.
-    #[error(
-        "built with panic = \"abort\": a panic in it would end the host; build it with panic = \"unwind\""
-    )]
-    PanicAbort,
+    /// A plugin that has to be in a worker, where there are none.
+    #[error("{why}, and this host has no workers; {remedy}")]
+    NoWorkers {
+        /// Why it has to.
+        why: &'static str,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// The worker does not come up, or the library does not in it.
+    #[error("{reason}")]
+    Worker {
+        /// What the worker said, or how it ended.
+        reason: String,
+    },
     /// The system's loader refuses.
     #[error(
         "the system cannot load it ({}); build it on this system, with every library it needs",

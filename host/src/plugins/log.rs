@@ -19,6 +19,13 @@ impl HostLog for PluginLog {
     }
 }
 
+/// The level of the least important lines that are wanted.
+#[cfg(all(feature = "worker", target_os = "linux"))]
+pub(super) fn most() -> Level {
+    let wanted = Level::ALL.iter().copied().filter(|level| enabled(*level));
+    wanted.max().unwrap_or(Level::Error)
+}
+
 fn enabled(level: Level) -> bool {
     match level {
         Level::Error => tracing::enabled!(target: TARGET, tracing::Level::ERROR),

@@ -7,7 +7,11 @@ use atelier_plugin_abi::{
 use object::{Object as _, ObjectSection as _};
 use serde::{Deserialize, Serialize};
 
-use super::{error::LoadError, id::PluginId};
+use super::{
+    error::LoadError,
+    id::PluginId,
+    isolation::{Isolation, Needs},
+};
 
 /// A plugin's manifest. Fields that this host does not know are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +34,12 @@ pub struct Manifest {
     /// Plugins that come before it.
     #[serde(default)]
     pub after: Vec<String>,
+    /// Where it wants to run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// What it needs beyond what every plugin may use in a worker.
+    #[serde(default, skip_serializing_if = "Needs::is_empty")]
+    pub needs: Needs,
 }
 
 /// What a plugin's panic does.
@@ -87,16 +97,13 @@ impl Manifest {
     /// Checks what can be checked before the library is opened.
     ///
     /// # Errors
-    /// Another major version of the ABI, or a plugin whose panics would end the process.
+    /// Another major version of the ABI.
     pub fn check(&self) -> Result<(), LoadError> {
         let abi = AbiVersion::parse(&self.abi).ok_or_else(|| LoadError::BadManifest {
             reason: format!("“{}” is no ABI version", self.abi),
         })?;
         if !ABI_VERSION.runs(abi) {
             return Err(LoadError::Version { plugin: abi, host: ABI_VERSION });
-        }
-        if self.panic == PanicStrategy::Abort {
-            return Err(LoadError::PanicAbort);
         }
         Ok(())
     }

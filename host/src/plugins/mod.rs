@@ -2,7 +2,7 @@
 //!
 //! Read in the order of a plugin's life: [`discover`] finds libraries, [`cache`] makes the private
 //! copy, [`preflight`] and [`manifest`] look at it without running any of it, [`library`] opens it,
-//! [`declaration`] reads what it adds, [`registry`] keeps it, [`order`] says when it is called, and
+//! [`isolation`] says where it runs, [`declaration`] reads what it adds, [`registry`] keeps it, [`order`] says when it is called, and
 //! [`handle`] is how.
 
 pub mod cache;
@@ -11,6 +11,7 @@ pub mod discover;
 mod error;
 pub mod handle;
 mod id;
+mod isolation;
 pub mod library;
 pub mod log;
 pub mod loopback;
@@ -20,11 +21,15 @@ mod outside;
 pub mod preflight;
 pub mod registry;
 pub mod values;
+mod wire;
+#[cfg(all(feature = "worker", target_os = "linux"))]
+pub mod worker;
 
 pub use declaration::{ArgSpec, Declaration, GivenArgs};
 pub use error::LoadError;
 pub use handle::{Decorator, PluginHandle, RunHandle};
 pub use id::{BadId, PluginId};
+pub use isolation::{Isolating, Isolation, Limits, Workers};
 pub use loopback::ThroughBytes;
 pub use manifest::Manifest;
 pub use order::Order;

@@ -9,12 +9,18 @@ use std::{
 use atelier_plugin_abi::{
     Hook,
     frame::Frame,
-    host::{Module, leak_host},
+    host::{CallFailure, Module, leak_host},
 };
 
 use super::{
-    Declaration, LoadError, Manifest, Order, PluginHandle, PluginId, cache, handle::Decorator,
-    library, log::PluginLog, outside::Outside, preflight::preflight,
+    Declaration, Isolating, Isolation, LoadError, Manifest, Order, PluginHandle, PluginId, cache,
+    handle::Decorator, library, log::PluginLog, manifest::PanicStrategy, outside::Outside,
+    preflight::preflight,
+};
+#[cfg(all(feature = "worker", target_os = "linux"))]
+use super::{
+    isolation::Limits,
+    worker::{Subject, WorkerPlugin},
 };
 use crate::options::{OptionSet, Owner, Store};
 
@@ -32,6 +38,8 @@ pub struct Plugin {
     pub path: PathBuf,
     /// BLAKE3 of the file, as hex.
     pub hash: String,
+    /// Where its code runs.
+    pub isolation: Isolation,
     /// How it is called.
     pub handle: Arc<dyn PluginHandle>,
 }
@@ -152,6 +160,8 @@ pub struct Loader {
     pub plugin_data: PathBuf,
     /// What every plugin's handle is wrapped into, the first one innermost.
     pub decorators: Vec<Arc<dyn Decorator>>,
+    /// Where plugins run.
+    pub isolating: Isolating,
 }
 
 impl Loader {
@@ -170,7 +180,7 @@ impl Loader {
     }
 
     /// Loads all given libraries that the options allow. Returns what became of each.
-    pub fn load_all(&self, paths: &[PathBuf], store: &LiveOptions) -> Vec<Entry> {
+    pub fn load_all(&self, paths: &[PathBuf], store: &Arc<LiveOptions>) -> Vec<Entry> {
         let mut entries: Vec<Entry> = paths.iter().map(|path| self.load_one(path, store)).collect();
         // Cycles show when all are there.
         let cycles = store.load().companion.order.cycles.clone();
@@ -184,7 +194,7 @@ impl Loader {
         entries
     }
 
-    fn load_one(&self, path: &Path, store: &LiveOptions) -> Entry {
+    fn load_one(&self, path: &Path, store: &Arc<LiveOptions>) -> Entry {
         let mut entry =
             Entry { path: path.to_owned(), manifest: None, hash: None, state: PluginState::Active };
         let (manifest, library) = match self.inspect(path) {
@@ -217,15 +227,52 @@ impl Loader {
         manifest: Manifest,
         library: &cache::CachedLibrary,
         path: &Path,
-        store: &LiveOptions,
+        store: &Arc<LiveOptions>,
     ) -> Result<(), LoadError> {
         manifest.check()?;
         let taken = store.load().companion.get(&manifest.id).map(|other| other.path.clone());
         if let Some(other) = taken {
             return Err(LoadError::DuplicateId { id: manifest.id, other });
         }
-        let module = library::open(&library.path)?;
-        self.add(module, manifest, library.hash.clone(), path.to_owned(), store)
+        match self.isolating.choose(&manifest, &store.load().options) {
+            Isolation::InProcess => {
+                let module = library::open(&library.path)?;
+                self.add(module, manifest, library.hash.clone(), path.to_owned(), store)
+            }
+            Isolation::Worker => self.add_worker(manifest, library, path, store),
+        }
+    }
+
+    #[cfg(all(feature = "worker", target_os = "linux"))]
+    fn add_worker(
+        &self,
+        manifest: Manifest,
+        library: &cache::CachedLibrary,
+        path: &Path,
+        store: &Arc<LiveOptions>,
+    ) -> Result<(), LoadError> {
+        let workers = self.isolating.workers.as_ref().ok_or_else(|| no_workers(&manifest))?;
+        let subject = Subject {
+            id: manifest.id.clone(),
+            library: library.path.clone(),
+            path: path.to_owned(),
+            data: self.plugin_data.join(manifest.id.as_str()),
+            limits: Limits::default(),
+        };
+        let opened = WorkerPlugin::open(workers, subject, store)?;
+        self.add_opened(opened, manifest, library.hash.clone(), path.to_owned(), store)
+    }
+
+    #[cfg(not(all(feature = "worker", target_os = "linux")))]
+    #[expect(clippy::unused_self, reason = "the signature of where there are workers")]
+    fn add_worker(
+        &self,
+        manifest: Manifest,
+        _: &cache::CachedLibrary,
+        _: &Path,
+        _: &Arc<LiveOptions>,
+    ) -> Result<(), LoadError> {
+        Err(no_workers(&manifest))
     }
 
     /// Adds a plugin whose module somebody vouched for: one from a library, or one that is linked
@@ -241,13 +288,24 @@ impl Loader {
         path: PathBuf,
         store: &LiveOptions,
     ) -> Result<(), LoadError> {
-        let told = Manifest::parse(&module.manifest())?;
+        self.add_opened(module, manifest, hash, path, store)
+    }
+
+    fn add_opened(
+        &self,
+        mut opened: impl Opened,
+        manifest: Manifest,
+        hash: String,
+        path: PathBuf,
+        store: &LiveOptions,
+    ) -> Result<(), LoadError> {
+        let told = Manifest::parse(&opened.manifest())?;
         if told != manifest {
             let difference = differing_field(&manifest, &told);
             return Err(LoadError::ManifestDiffers { difference });
         }
-        let declared = module
-            .describe()
+        let declared = opened
+            .declaration()
             .map_err(|failure| LoadError::Declaration { reason: failure.to_string() })?;
         let declaration = Declaration::parse(&declared, &manifest.name, manifest.id.as_str())?;
         let id = manifest.id.clone();
@@ -257,22 +315,83 @@ impl Loader {
         for stale in registration.stale {
             tracing::warn!(plugin = %id, "stored option not used: {stale}");
         }
-        let keep = leak_host(PluginLog(id.clone()));
         let mut host =
             Outside { store, plugin: &id, data: self.plugin_data.join(id.as_str()), path: &path };
-        let plugin =
-            module.create(keep, &Frame::new(Hook::Start), &mut host).map_err(LoadError::Create)?;
-        let mut handle: Arc<dyn PluginHandle> = Arc::new(plugin);
+        let (mut handle, isolation) = opened.create(&mut host).map_err(LoadError::Create)?;
         for decorator in &self.decorators {
             handle = decorator.wrap(&id, handle);
         }
-        let plugin = Arc::new(Plugin { manifest, declaration, path, hash, handle });
+        let plugin = Arc::new(Plugin { manifest, declaration, path, hash, isolation, handle });
         let options = store.load().options.clone();
         store.update_companion(|set| Arc::new(set.with(plugin, &options)));
         for notice in &store.load().companion.order.notices {
             tracing::info!("{notice}");
         }
         Ok(())
+    }
+}
+
+/// A library that is open, wherever that is, and whose plugin is not made yet.
+trait Opened {
+    /// The manifest that its code tells.
+    fn manifest(&self) -> String;
+    /// What it declares, as JSON.
+    fn declaration(&mut self) -> Result<String, CallFailure>;
+    /// Makes the plugin.
+    fn create(
+        self,
+        host: &mut Outside<'_>,
+    ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure>;
+}
+
+impl Opened for Module {
+    fn manifest(&self) -> String {
+        Module::manifest(*self)
+    }
+
+    fn declaration(&mut self) -> Result<String, CallFailure> {
+        self.describe()
+    }
+
+    fn create(
+        self,
+        host: &mut Outside<'_>,
+    ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure> {
+        let keep = leak_host(PluginLog(host.plugin.clone()));
+        let plugin = Module::create(self, keep, &Frame::new(Hook::Start), host)?;
+        Ok((Arc::new(plugin), Isolation::InProcess))
+    }
+}
+
+#[cfg(all(feature = "worker", target_os = "linux"))]
+impl Opened for super::worker::Opened {
+    fn manifest(&self) -> String {
+        self.manifest()
+    }
+
+    fn declaration(&mut self) -> Result<String, CallFailure> {
+        self.declaration()
+    }
+
+    fn create(
+        self,
+        host: &mut Outside<'_>,
+    ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure> {
+        Ok((Arc::new(self.create(host)?), Isolation::Worker))
+    }
+}
+
+fn no_workers(manifest: &Manifest) -> LoadError {
+    if manifest.panic == PanicStrategy::Abort {
+        LoadError::NoWorkers {
+            why: "built with panic = \"abort\": a panic in it would end the host",
+            remedy: "build it with panic = \"unwind\", or run it with `atelier`, which has workers",
+        }
+    } else {
+        LoadError::NoWorkers {
+            why: "it is to run in a worker",
+            remedy: "set plugin_isolation and isolated_plugins to what they were, or run `atelier`",
+        }
     }
 }
 

@@ -285,8 +285,10 @@ impl Hooks<'_> {
             action,
             times: 1,
         });
-        if failure.status == Status::Panicked {
-            self.attached[index].out = Some("it panicked".to_owned());
+        match failure.status {
+            Status::Panicked => self.attached[index].out = Some("it panicked".to_owned()),
+            Status::Died => self.attached[index].out = Some("its worker died".to_owned()),
+            _ => {}
         }
         match action {
             FailureAction::Skipped => Ok(()),

@@ -174,6 +174,10 @@ impl HookHost for Scope<'_, '_, '_> {
             .map_err(|error| Refusal::new(Status::HostFailed, error.to_string()))
     }
 
+    fn options_version(&mut self) -> Option<[u64; 2]> {
+        Some(self.seam.version())
+    }
+
     fn cancelled(&mut self) -> bool {
         self.shared.cancel.is_cancelled()
     }

@@ -18,7 +18,9 @@ use crate::{
     Atelier, Config,
     fake::FakeProvider,
     options::OptionSpec,
-    plugins::{ArgSpec, Decorator, GivenArgs, LoadError, Manifest, PluginId, cache},
+    plugins::{
+        ArgSpec, Decorator, GivenArgs, Isolating, Isolation, LoadError, Manifest, PluginId, cache,
+    },
     run::{
         CancelToken, Finished, RunRequest, RunState, Runner, pipeline::ModelProvider,
         record::HookFailure,
@@ -129,6 +131,8 @@ impl Subject {
             data,
             plugins: vec![library.clone()],
             no_extensions: true,
+            // The process of the check is isolation enough.
+            isolating: Isolating { all: Some(Isolation::InProcess), workers: None },
             decorators,
         })
         .map_err(|error| Verdict::skip(error.to_string()))?;

@@ -296,6 +296,8 @@ codes! {
         Panicked = 2 => "panicked",
         /// The plugin wants the run to stop.
         StopRun = 3 => "stop_run",
+        /// The process of the plugin's code is gone; its instances are with it. Only hosts say so.
+        Died = 4 => "died",
         /// This code or element does not exist here, or not at this stage.
         NotHere = 10 => "not_here",
         /// No option of that name.

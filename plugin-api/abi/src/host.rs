@@ -186,6 +186,12 @@ pub trait HookHost {
     /// Where this stage has no such service, or the work fails.
     fn service(&mut self, request: ServiceRequest<'_>) -> Result<ServiceReply, Refusal>;
 
+    /// Changes whenever a live option may have changed for this run, so that live values may be kept
+    /// for as long as it stays the same; none where nobody knows.
+    fn options_version(&mut self) -> Option<[u64; 2]> {
+        None
+    }
+
     /// Whether the run was cancelled.
     fn cancelled(&mut self) -> bool;
 

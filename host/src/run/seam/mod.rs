@@ -186,6 +186,12 @@ impl Seam {
         self.phase.taken()
     }
 
+    /// Changes whenever a live read may be answered in another way than before: with the store, and
+    /// with the run's layer.
+    pub fn version(&mut self) -> [u64; 2] {
+        [self.live.load().options.version(), self.layer.generation()]
+    }
+
     /// The layer as it stands.
     pub fn layer(&self) -> &Layer {
         &self.layer
@@ -264,6 +270,8 @@ fn admit(
 /// Which plugins there are and in which order is settled when the host starts. A run that overrode
 /// these would have a snapshot that does not describe it.
 fn counts_at_start(key: &str) -> bool {
-    matches!(key, "disabled_extensions" | "disable_all_extensions")
-        || key.starts_with("prioritized_callbacks_")
+    matches!(
+        key,
+        "disabled_extensions" | "disable_all_extensions" | "plugin_isolation" | "isolated_plugins"
+    ) || key.starts_with("prioritized_callbacks_")
 }

@@ -6,7 +6,7 @@ use object::{
 };
 
 use crate::{
-    plugins::{LoadError, Manifest, discover, preflight::preflight},
+    plugins::{LoadError, Manifest, discover, manifest::PanicStrategy, preflight::preflight},
     validate::{
         check::{Check, Found, Group, Verdict, ensure},
         subject::Subject,
@@ -182,10 +182,11 @@ fn hooks_known(subject: &Subject) -> Found {
 }
 
 fn panics_unwind(subject: &Subject) -> Found {
-    match subject.manifest()?.check() {
-        Err(error @ LoadError::PanicAbort) => Err(Verdict::fail(error.to_string())),
-        _ => Ok(()),
-    }
+    ensure(subject.manifest()?.panic != PanicStrategy::Abort, || {
+        "built with panic = \"abort\": a panic in it ends the process, so that it only runs in a \
+         worker; build it with panic = \"unwind\""
+            .to_owned()
+    })
 }
 
 fn order_sensible(subject: &Subject) -> Found {

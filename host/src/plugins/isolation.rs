@@ -1,0 +1,141 @@
+//! Where a plugin's code runs, and what it may use there.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::manifest::{Manifest, PanicStrategy};
+use crate::options::{OptionSet, Value};
+
+/// Where a plugin's code runs.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// In the host's process: the cheapest way, and a crash takes the host with it.
+    #[default]
+    InProcess,
+    /// In a process of its own: whatever it does, the host goes on.
+    Worker,
+}
+
+impl Isolation {
+    /// All of them, by the words that options and flags use.
+    pub const WORDS: [&'static str; 2] = ["in-process", "worker"];
+
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InProcess => Self::WORDS[0],
+            Self::Worker => Self::WORDS[1],
+        }
+    }
+}
+
+/// How plugins are isolated.
+#[derive(Clone, Debug, Default)]
+pub struct Isolating {
+    /// For all plugins, whatever options and manifests say; a plugin whose panics end the process is
+    /// in a worker all the same.
+    pub all: Option<Isolation>,
+    /// How workers are started. Without it there are none.
+    pub workers: Option<Workers>,
+}
+
+/// How workers are started.
+#[derive(Clone, Debug)]
+pub struct Workers {
+    /// The `atelier` program: called as `atelier worker ID`, it is a worker.
+    pub program: PathBuf,
+    /// How long a hook may take, not counting what the host does for it; for ever without.
+    pub deadline: Option<Duration>,
+}
+
+impl Workers {
+    /// This very program as worker, with a minute for every hook. Right where the program is `atelier`.
+    pub fn of_this_program() -> Option<Self> {
+        let program = std::env::current_exe().ok()?;
+        Some(Self { program, deadline: Some(Duration::from_secs(60)) })
+    }
+}
+
+impl Isolating {
+    /// Where a plugin runs: where it must; where the operator says; where its manifest wants to.
+    pub fn choose(&self, manifest: &Manifest, options: &OptionSet) -> Isolation {
+        if manifest.panic == PanicStrategy::Abort {
+            return Isolation::Worker;
+        }
+        if let Some(all) = self.all {
+            return all;
+        }
+        let listed = match options.by_key("isolated_plugins") {
+            Some(Value::Json(list)) => list
+                .list()
+                .unwrap_or_default()
+                .iter()
+                .any(|id| id.as_str() == Some(manifest.id.as_str())),
+            _ => false,
+        };
+        let default = options.by_key("plugin_isolation").and_then(Value::as_str);
+        let worker = listed
+            || manifest.isolation == Some(Isolation::Worker)
+            || default == Some(Isolation::Worker.word());
+        if worker { Isolation::Worker } else { Isolation::InProcess }
+    }
+}
+
+/// What a plugin's manifest asks for, for its worker. The user grants it, or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// Address space, in MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_mb: Option<u64>,
+    /// Processor time of one hook, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<u64>,
+    /// Sockets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub network: bool,
+    /// Processes of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub processes: bool,
+    /// Folders to write to, beside its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub write: Vec<PathBuf>,
+}
+
+impl Needs {
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a worker may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Address space, in MiB.
+    pub memory_mb: u64,
+    /// Processor time of one hook, in seconds.
+    pub cpu_seconds: u64,
+    /// Whether it may open sockets.
+    pub network: bool,
+    /// Whether it may start processes.
+    pub processes: bool,
+    /// Folders that it may write to, beside its own.
+    pub write: Vec<PathBuf>,
+}
+
+impl Default for Limits {
+    /// What every plugin may: 4 GiB, five minutes of processor time in one hook, its own folder.
+    fn default() -> Self {
+        Self {
+            memory_mb: 4096,
+            cpu_seconds: 300,
+            network: false,
+            processes: false,
+            write: Vec::new(),
+        }
+    }
+}
