@@ -41,6 +41,43 @@ pub(crate) enum Kind {
     Nan,
     ChangeThenError,
     ChangeThenPanic,
+    /// Ends the process, or keeps it: see [`crate::fatal`].
+    Fatal(Fatal),
+}
+
+/// What takes the process with it, or more of the machine than a hook should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fatal {
+    Abort,
+    Exit,
+    /// A panic while another one unwinds.
+    DoublePanic,
+    StackOverflow,
+    EndlessLoop,
+    EatMemory,
+    /// Starts processes.
+    Spawn,
+    /// Writes the file that [`crate::FILE`] names.
+    WriteFile,
+    /// Connects to the address that [`crate::ADDRESS`] names.
+    Connect,
+}
+
+impl Fatal {
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "abort" => Self::Abort,
+            "exit" => Self::Exit,
+            "double-panic" => Self::DoublePanic,
+            "stack-overflow" => Self::StackOverflow,
+            "endless-loop" => Self::EndlessLoop,
+            "eat-memory" => Self::EatMemory,
+            "spawn" => Self::Spawn,
+            "write-file" => Self::WriteFile,
+            "connect" => Self::Connect,
+            _ => return None,
+        })
+    }
 }
 
 /// What shall go wrong.
@@ -95,7 +132,10 @@ fn in_hook(entry: &str) -> Result<(&'static str, Kind), BadFault> {
             let millis = millis.ok_or_else(|| bad("needs milliseconds: slow:HOOK:MS"))?;
             Kind::Slow(Duration::from_millis(millis))
         }
-        _ => return Err(bad("is no fault")),
+        other => match Fatal::from_name(other) {
+            Some(fatal) => Kind::Fatal(fatal),
+            None => return Err(bad("is no fault")),
+        },
     };
     if parts.next().is_some() {
         return Err(bad("has too many parts"));
@@ -138,6 +178,7 @@ mod tests {
         assert_eq!(of(list, "process"), [Kind::Slow(Duration::from_millis(20)), Kind::Error]);
         assert_eq!(of(list, "after_step"), [Kind::Panic, Kind::Nan]);
         assert_eq!(of(list, "finish"), []);
+        assert_eq!(of("exit:finish", "finish"), [Kind::Fatal(Fatal::Exit)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 #![deny(missing_docs, unsafe_code)]
 
+mod fatal;
 mod faults;
 mod stages;
 
@@ -16,6 +17,11 @@ use stages::Stage;
 
 /// The environment variable that is read when the plugin is loaded.
 pub const VARIABLE: &str = "ATELIER_MISBEHAVE";
+
+/// The environment variable with the file that `write-file` writes.
+pub const FILE: &str = "ATELIER_MISBEHAVE_FILE";
+/// The environment variable with the address that `connect` connects to.
+pub const ADDRESS: &str = "ATELIER_MISBEHAVE_ADDRESS";
 
 /// Knows what shall go wrong.
 #[derive(Debug)]
@@ -134,6 +140,7 @@ fn misbehave(faults: &Faults, hook: &'static str, stage: &mut impl Stage) -> Hoo
             Kind::PanicPayloadDrop => std::panic::panic_any(Grenade),
             Kind::Error => return Err(PluginError::new(words("an error"))),
             Kind::Stop => return Err(PluginError::stop_run(words("the run is stopped"))),
+            Kind::Fatal(fatal) => fatal::commit(fatal)?,
             Kind::Slow(time) => std::thread::sleep(time),
             Kind::Nan => stage.poison()?,
             Kind::ChangeThenError => {

@@ -16,7 +16,7 @@ use atelier_plugin_abi::{
 
 use super::{
     Enforced,
-    process::{Conversation, Process},
+    process::{Conversation, End, Process},
     protocol::{Load, Target, Told},
 };
 use crate::plugins::{
@@ -170,7 +170,8 @@ impl Inner {
             Some(process) if process.is_alive() => return Ok(process.clone()),
             Some(process) => {
                 // Between two calls, by its own doing.
-                tracing::warn!(plugin = %self.id, "its worker {}", process.bury(false));
+                let End { how, last_words } = process.bury(false);
+                tracing::warn!(plugin = %self.id, "its worker {how}{last_words}");
                 state.process = None;
                 Self::count_death(&mut state);
             }
@@ -226,11 +227,12 @@ impl Inner {
 
 /// What is to be said of a conversation that broke off.
 fn lost(process: &Process, error: &io::Error, hook: &str) -> CallFailure {
-    if let Some(ended) = process.ended() {
-        return failure(format!("its worker is gone: it {ended}"));
+    if let Some(End { how, .. }) = process.ended() {
+        return failure(format!("its worker is gone: it {how}"));
     }
     let silent = error.kind() == io::ErrorKind::WouldBlock;
-    failure(format!("its worker {} in {hook}", process.bury(silent)))
+    let End { how, last_words } = process.bury(silent);
+    failure(format!("its worker {how} in {hook}{last_words}"))
 }
 
 fn hook_name(frame: &Frame) -> &'static str {
@@ -282,6 +284,10 @@ impl RunHandle for WorkerRun {
 
     fn close(self: Box<Self>, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure> {
         let Self { plugin, process, mut conversation } = *self;
+        if process.ended().is_some() {
+            // The instance went with it, and that was told.
+            return Ok(());
+        }
         let called = conversation.call(Target::Close, frame, plugin.workers.deadline, host);
         let outcome = called.map_err(|error| plugin.mourn(&process, &error, "drop"))?;
         process.rest(conversation);

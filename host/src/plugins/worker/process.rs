@@ -48,7 +48,16 @@ pub(super) struct Process {
     tail: Arc<Tail>,
     listeners: Mutex<Vec<JoinHandle<()>>>,
     /// How it ended.
-    ended: OnceLock<String>,
+    ended: OnceLock<End>,
+}
+
+/// How a worker ended.
+#[derive(Clone, Debug)]
+pub(super) struct End {
+    /// What follows “its worker”.
+    pub(super) how: String,
+    /// What it said last, as the end of a sentence; may be empty.
+    pub(super) last_words: String,
 }
 
 impl fmt::Debug for Process {
@@ -70,11 +79,25 @@ struct Tail(Mutex<VecDeque<String>>);
 
 impl Tail {
     fn push(&self, line: &str) {
+        // The frames of a backtrace are indented; the log has them.
+        if line.trim().is_empty() || line.starts_with("   ") {
+            return;
+        }
         let mut lines = lock(&self.0);
         if lines.len() == LAST_LINES {
             lines.pop_front();
         }
         lines.push_back(line.chars().take(LONGEST_LINE).collect());
+    }
+
+    fn last_words(&self) -> String {
+        let lines = lock(&self.0);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        if lines.is_empty() {
+            String::new()
+        } else {
+            format!("; its last lines: {}", lines.join(" / "))
+        }
     }
 }
 
@@ -95,6 +118,7 @@ impl Process {
             .stdout(printed.try_clone()?)
             .stderr(printed)
             // Beside its own folder there is nothing that it may write to.
+            .env("ATELIER_WORKER", id.as_str())
             .env("TMPDIR", load.data.join("tmp"))
             .process_group(0);
         let child = spawn(command)?;
@@ -114,10 +138,11 @@ impl Process {
         let loaded = match control.send(load, &[]).and_then(|()| control.receive::<Loaded>()) {
             Ok(loaded) => loaded,
             Err(error) => {
-                let ended = process.bury(error.kind() == io::ErrorKind::WouldBlock).to_owned();
+                let End { how, last_words } =
+                    process.bury(error.kind() == io::ErrorKind::WouldBlock).clone();
                 return Ok((
                     process,
-                    Err(format!("its worker {ended} while it opened the library")),
+                    Err(format!("its worker {how} while it opened the library{last_words}")),
                 ));
             }
         };
@@ -154,15 +179,16 @@ impl Process {
     }
 
     /// How it ended, if it has.
-    pub(super) fn ended(&self) -> Option<&str> {
-        self.ended.get().map(String::as_str)
+    pub(super) fn ended(&self) -> Option<&End> {
+        self.ended.get()
     }
 
-    /// Sees to it that the process is gone, with all that it started, and tells how it ended, as what
-    /// follows “its worker”.
-    pub(super) fn bury(&self, silent: bool) -> &str {
+    /// Sees to it that the process is gone, with all that it started, and tells how it ended.
+    pub(super) fn bury(&self, silent: bool) -> &End {
         self.ended.get_or_init(|| {
-            let Some(mut child) = lock(&self.child).take() else { return "was ended".to_owned() };
+            let Some(mut child) = lock(&self.child).take() else {
+                return End { how: "was ended".to_owned(), last_words: String::new() };
+            };
             let mut status = None;
             if !silent {
                 let patience = Instant::now() + ENDING;
@@ -185,12 +211,7 @@ impl Process {
                 (false, true, Some(status)) => format!("ended with {}", cause(status)),
                 _ => "hung up and was killed".to_owned(),
             };
-            let lines = lock(&self.tail.0);
-            if lines.is_empty() {
-                return how;
-            }
-            let words = lines.iter().map(String::as_str).collect::<Vec<_>>().join(" / ");
-            format!("{how}; its last lines: {words}")
+            End { how, last_words: self.tail.last_words() }
         })
     }
 }
