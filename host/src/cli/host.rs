@@ -21,6 +21,7 @@ pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
         isolating: Isolating {
             all: global.isolation.map(Into::into),
             workers: Workers::of_this_program(),
+            ..Isolating::default()
         },
         decorators: if global.loopback { vec![Arc::new(ThroughBytes)] } else { Vec::new() },
     };

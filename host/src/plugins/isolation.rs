@@ -1,10 +1,13 @@
 //! Where a plugin's code runs, and what it may use there.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Manifest, PanicStrategy};
+use super::{
+    id::PluginId,
+    manifest::{Manifest, PanicStrategy},
+};
 use crate::options::{OptionSet, Value};
 
 /// Where a plugin's code runs.
@@ -41,6 +44,10 @@ pub struct Isolating {
     pub all: Option<Isolation>,
     /// How workers are started. Without it there are none.
     pub workers: Option<Workers>,
+    /// What the user grants to plugins in workers, by id.
+    pub granted: BTreeMap<PluginId, Needs>,
+    /// What is granted to all of them.
+    pub granted_to_all: Needs,
 }
 
 /// How workers are started.
@@ -61,6 +68,15 @@ impl Workers {
 }
 
 impl Isolating {
+    /// What a plugin may use in its worker.
+    pub fn limits(&self, plugin: &PluginId) -> Limits {
+        let limits = Limits::default().with(&self.granted_to_all);
+        match self.granted.get(plugin) {
+            Some(granted) => limits.with(granted),
+            None => limits,
+        }
+    }
+
     /// Where a plugin runs: where it must; where the operator says; where its manifest wants to.
     pub fn choose(&self, manifest: &Manifest, options: &OptionSet) -> Isolation {
         if manifest.panic == PanicStrategy::Abort {
@@ -125,6 +141,18 @@ pub struct Limits {
     pub processes: bool,
     /// Folders that it may write to, beside its own.
     pub write: Vec<PathBuf>,
+}
+
+impl Limits {
+    /// These and what was granted.
+    fn with(mut self, granted: &Needs) -> Self {
+        self.memory_mb = granted.memory_mb.unwrap_or(self.memory_mb);
+        self.cpu_seconds = granted.cpu_seconds.unwrap_or(self.cpu_seconds);
+        self.network |= granted.network;
+        self.processes |= granted.processes;
+        self.write.extend(granted.write.iter().cloned());
+        self
+    }
 }
 
 impl Default for Limits {

@@ -29,7 +29,7 @@ pub use declaration::{ArgSpec, Declaration, GivenArgs};
 pub use error::LoadError;
 pub use handle::{Decorator, PluginHandle, RunHandle};
 pub use id::{BadId, PluginId};
-pub use isolation::{Isolating, Isolation, Limits, Workers};
+pub use isolation::{Isolating, Isolation, Limits, Needs, Workers};
 pub use loopback::ThroughBytes;
 pub use manifest::Manifest;
 pub use order::Order;

@@ -12,15 +12,12 @@ use atelier_plugin_abi::{
     host::{CallFailure, Module, leak_host},
 };
 
+#[cfg(all(feature = "worker", target_os = "linux"))]
+use super::worker::{Subject, WorkerPlugin};
 use super::{
     Declaration, Isolating, Isolation, LoadError, Manifest, Order, PluginHandle, PluginId, cache,
     handle::Decorator, library, log::PluginLog, manifest::PanicStrategy, outside::Outside,
     preflight::preflight,
-};
-#[cfg(all(feature = "worker", target_os = "linux"))]
-use super::{
-    isolation::Limits,
-    worker::{Subject, WorkerPlugin},
 };
 use crate::options::{OptionSet, Owner, Store};
 
@@ -257,7 +254,7 @@ impl Loader {
             library: library.path.clone(),
             path: path.to_owned(),
             data: self.plugin_data.join(manifest.id.as_str()),
-            limits: Limits::default(),
+            limits: self.isolating.limits(&manifest.id),
         };
         let opened = WorkerPlugin::open(workers, subject, store)?;
         self.add_opened(opened, manifest, library.hash.clone(), path.to_owned(), store)

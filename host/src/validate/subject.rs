@@ -132,7 +132,7 @@ impl Subject {
             plugins: vec![library.clone()],
             no_extensions: true,
             // The process of the check is isolation enough.
-            isolating: Isolating { all: Some(Isolation::InProcess), workers: None },
+            isolating: Isolating { all: Some(Isolation::InProcess), ..Isolating::default() },
             decorators,
         })
         .map_err(|error| Verdict::skip(error.to_string()))?;

@@ -307,7 +307,8 @@ static uint32_t postprocess_image(const AtelierCall *call) {
   }
   if (rude("same-through-bytes")) {
     call->table->get(call->context, ATELIER_FIELD_RUN_ID, 0, &one);
-    call->table->get(call->context, ATELIER_FIELD_RUN_ID, 0, &two);
+    /* The same text in the host's memory; behind bytes, a second copy. */
+    call->table->get(call->context, ATELIER_FIELD_RUN_ID, 1, &two);
     by = one.text.ptr == two.text.ptr;
   }
   if (rude("same-after-failure") || rude("recovers-from-gaps")) by = (uint64_t)remembered;

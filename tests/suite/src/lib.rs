@@ -79,6 +79,14 @@ fn plugins() -> &'static BTreeMap<String, PathBuf> {
     })
 }
 
+/// Runs a test with plugins called directly, with every frame put through bytes, and with every plugin
+/// in a worker.
+pub fn every_way(test: impl Fn(Wiring)) {
+    atelier_testkit::both_ways(&test);
+    #[cfg(target_os = "linux")]
+    test(Wiring::Worker(atelier()));
+}
+
 /// A host on the fake engine with these plugins.
 pub fn host(plugins: &[&str], wiring: Wiring) -> TestHost {
     host_with(plugins, wiring, &json!({}), true)

@@ -8,8 +8,8 @@ use std::{
     process::Command,
 };
 
-use atelier_suite::{packages, variant};
-use atelier_testkit::{TestHost, both_ways};
+use atelier_suite::{every_way, packages, variant};
+use atelier_testkit::TestHost;
 
 const PLUGIN: &str = r#"//! Darkens every finished picture.
 
@@ -83,7 +83,7 @@ fn build(mut cargo: Command, folder: &Path, name: &str) -> PathBuf {
 }
 
 fn runs(library: &Path, id: &str) {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = TestHost::new(&[library.to_owned()], wiring);
         let [entry] = host.atelier().plugins() else { panic!("one entry") };
         assert_eq!(entry.state.reason(), None);

@@ -8,8 +8,8 @@ use atelier_host::{
     plugins::manifest::PanicStrategy,
     run::{RunRequest, seam::SeamMode},
 };
-use atelier_suite::root;
-use atelier_testkit::{TestHost, Wiring, both_ways, build};
+use atelier_suite::{every_way, root};
+use atelier_testkit::{TestHost, Wiring, build};
 use serde_json::json;
 
 /// The example plugin in that file, compiled.
@@ -44,7 +44,7 @@ fn reason(library: &Path) -> String {
 fn a_plugin_in_c_reads_the_snapshot_and_changes_the_picture() {
     let folder = tempfile::tempdir().expect("a folder");
     let sepia = example(folder.path(), "sepia/sepia.c");
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = loaded(std::slice::from_ref(&sepia), wiring);
         let manifest = host.atelier().plugins()[0].manifest.as_ref().expect("a manifest");
         assert_eq!((manifest.id.as_str(), manifest.panic), ("sepia", PanicStrategy::None));
@@ -79,7 +79,7 @@ fn a_plugin_in_c_reads_the_snapshot_and_changes_the_picture() {
 fn a_plugin_in_cpp_reads_live_and_is_counted_and_pinned() {
     let folder = tempfile::tempdir().expect("a folder");
     let pixelate = example(folder.path(), "pixelate/pixelate.cpp");
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = loaded(std::slice::from_ref(&pixelate), wiring);
         for seam in [SeamMode::Record, SeamMode::Pin] {
             let mut request = RunRequest { n_iter: 2, seam, ..host.request() };
@@ -165,7 +165,7 @@ const AtelierPluginTable *atelier_plugin(void) { return &TABLE; }
 fn c_reaches_fields_lists_options_buffers_and_services() {
     let folder = tempfile::tempdir().expect("a folder");
     let library = written(folder.path(), "everything.c", EVERYTHING);
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = loaded(std::slice::from_ref(&library), wiring);
         let manifest = host.atelier().plugins()[0].manifest.as_ref().expect("a manifest");
         assert_eq!((&*manifest.version, &manifest.after[..]), ("1.2.3", &["sepia".to_owned()][..]));

@@ -10,12 +10,12 @@ use std::{
 
 use atelier_host::run::{CancelToken, Finished, OnError, RunRequest, RunState};
 use atelier_suite::{
-    Log,
+    Log, every_way,
     gate::Gate,
     host,
     options::{endings, live, overriding},
 };
-use atelier_testkit::{TestHost, both_ways};
+use atelier_testkit::TestHost;
 use serde_json::{Value, json};
 
 const ROUNDS: usize = 100;
@@ -119,7 +119,7 @@ impl Drop for Raised<'_> {
 
 #[test]
 fn neither_run_nor_anybody_outside_ever_sees_the_others_overrides() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let before = live(&host);
         let (over, looks) = (AtomicBool::new(false), AtomicU64::new(0));

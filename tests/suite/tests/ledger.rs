@@ -10,12 +10,12 @@ use atelier_host::{
     run::{RunRecord, RunRequest, seam::LedgerRow},
 };
 use atelier_suite::{
-    Log,
+    Log, every_way,
     gate::{Gate, draw_through, run_through},
     host, host_with,
     options::{overriding, row, set},
 };
-use atelier_testkit::{TestHost, both_ways};
+use atelier_testkit::TestHost;
 use serde_json::{Map, Value, json};
 
 const HOOKS: [&str; 20] = [
@@ -80,7 +80,7 @@ fn counted_by_host(record: &RunRecord) -> Counts {
 
 #[test]
 fn counts_are_those_of_the_plugins_themselves_at_every_hook() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let stored = json!({ "key_of_a_lost_plugin": 1 });
         let host = host_with(&["probe-a", "probe-b"], wiring, &stored, true);
         let log = Log::new(&host, "log");
@@ -142,7 +142,7 @@ const PARTS: [&str; 5] = ["open", "prepare", "execute", "services", "save"];
 
 #[test]
 fn the_host_is_a_reader_too() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest { steps: 1, n_iter: 2, ..host.request() };
@@ -193,7 +193,7 @@ fn divergence_after(
 
 #[test]
 fn a_divergence_names_who_caused_it() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let diverged = |row: &LedgerRow, live: i64, snapshot: i64, writer: Writer| {
             let divergence = row.divergence.clone().expect("a divergence");
@@ -248,7 +248,7 @@ fn a_divergence_names_who_caused_it() {
 
 #[test]
 fn a_plugin_may_be_the_cause_itself() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request =
@@ -274,7 +274,7 @@ fn a_plugin_may_be_the_cause_itself() {
 
 #[test]
 fn of_several_divergences_the_last_is_kept() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest { steps: 3, ..host.request() };
@@ -297,7 +297,7 @@ fn of_several_divergences_the_last_is_kept() {
 
 #[test]
 fn what_does_not_change_never_diverges() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let gates = ["one", "two", "three"].map(|name| Gate::new(&host, name));
         let log = Log::new(&host, "log");
@@ -358,7 +358,7 @@ fn what_does_not_change_never_diverges() {
 
 #[test]
 fn a_read_of_all_options_names_those_that_differ() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let gate = Gate::new(&host, "gate");
         let log = Log::new(&host, "log");
@@ -394,7 +394,7 @@ fn a_read_of_all_options_names_those_that_differ() {
 
 #[test]
 fn outside_writes_are_those_that_live_readers_saw_in_order() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let gates = ["process", "process_batch", "post_sample", "postprocess", "finish"];
         let gates = gates.map(|hook| (hook, Gate::new(&host, hook)));
@@ -472,7 +472,7 @@ fn outside_writes_are_those_that_live_readers_saw_in_order() {
 
 #[test]
 fn what_the_base_has_is_never_from_outside() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let gates = ["before", "after"].map(|name| Gate::new(&host, name));
         let log = Log::new(&host, "log");
@@ -501,7 +501,7 @@ fn what_the_base_has_is_never_from_outside() {
 
 #[test]
 fn an_option_that_is_declared_in_mid_run_was_not_written() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let gate = Gate::new(&host, "gate");
         let log = Log::new(&host, "log");

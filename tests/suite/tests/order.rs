@@ -3,8 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use atelier_host::run::Finished;
-use atelier_suite::{Log, plugin};
-use atelier_testkit::{FakeProvider, TestHost, Wiring, both_ways};
+use atelier_suite::{Log, every_way, plugin};
+use atelier_testkit::{FakeProvider, TestHost, Wiring};
 use serde_json::{Value, json};
 
 fn host(plugins: &[&str], wiring: Wiring, config: &Value) -> TestHost {
@@ -38,7 +38,7 @@ fn recorded<'a>(finished: &'a Finished, hook: &str) -> Vec<&'a str> {
 
 #[test]
 fn without_wishes_ids_decide_and_finish_goes_backwards() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         // Whatever the order in which they were found.
         let host = host(&["probe-b", "probe-a"], wiring, &json!({}));
         let (finished, calls) = calls(&host);
@@ -55,7 +55,7 @@ fn without_wishes_ids_decide_and_finish_goes_backwards() {
 
 #[test]
 fn the_users_wish_counts_at_its_hook() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let config = json!({
             "prioritized_callbacks_process": ["probe-b"],
             "prioritized_callbacks_finish": ["probe-b"],
@@ -75,7 +75,7 @@ fn the_users_wish_counts_at_its_hook() {
 
 #[test]
 fn a_plugins_wish_beats_ids_and_the_users() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let config = json!({ "prioritized_callbacks_process": ["probe-b", "probe-a"] });
         let host = host(&["probe-a", "probe-b", "order-first"], wiring, &config);
         let (finished, _) = calls(&host);
@@ -90,7 +90,7 @@ fn a_plugins_wish_beats_ids_and_the_users() {
 
 #[test]
 fn members_of_a_cycle_are_left_out_and_told_why() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["cycle-a", "probe-a", "cycle-b"], wiring, &json!({}));
         for entry in host.atelier().plugins() {
             let id = entry.manifest.as_ref().map_or("", |manifest| manifest.id.as_str());
@@ -132,7 +132,7 @@ fn a_wish_for_a_plugin_that_nobody_has_is_a_notice() {
 
 #[test]
 fn disabled_plugins_are_looked_at_and_not_loaded() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let config = json!({ "disabled_extensions": ["probe-a"] });
         let host = host(&["probe-a", "probe-b"], wiring, &config);
         let [first, second] = host.atelier().plugins() else { panic!("two entries") };

@@ -9,12 +9,12 @@ use atelier_host::{
     run::{CancelToken, Finished, OnError, Refused, RunRequest, RunState},
 };
 use atelier_suite::{
-    Log,
+    Log, every_way,
     gate::{Gate, draw_through, run_through},
     host, host_with,
     options::{live, overriding, snapshot},
 };
-use atelier_testkit::{TestHost, both_ways};
+use atelier_testkit::TestHost;
 use serde_json::{Value, json};
 
 fn version(host: &TestHost) -> u64 {
@@ -23,7 +23,7 @@ fn version(host: &TestHost) -> u64 {
 
 #[test]
 fn inside_the_run_a_live_read_is_the_override_and_outside_nobody_sees_it() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let (before, version_before) = (live(&host), version(&host));
         let gate = Gate::new(&host, "gate");
@@ -103,7 +103,7 @@ fn ending(host: &TestHost, state: RunState, restore_afterwards: bool) -> Finishe
 
 #[test]
 fn they_end_with_the_run_whatever_its_outcome() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for state in [RunState::Done, RunState::Failed, RunState::Cancelled] {
             let host = host(&["probe-a"], wiring);
             let before = live(&host);
@@ -117,7 +117,7 @@ fn they_end_with_the_run_whatever_its_outcome() {
 
 #[test]
 fn a_run_may_leave_their_final_values_behind_whatever_its_outcome() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for state in [RunState::Done, RunState::Failed, RunState::Cancelled] {
             let host = host(&["probe-a"], wiring);
             let mut expected = live(&host);
@@ -143,7 +143,7 @@ fn a_run_may_leave_their_final_values_behind_whatever_its_outcome() {
 
 #[test]
 fn what_the_last_hook_writes_is_final_too() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest {
@@ -159,7 +159,7 @@ fn what_the_last_hook_writes_is_final_too() {
 
 #[test]
 fn what_a_run_leaves_behind_comes_in_one_swap() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let keys = ["jpeg_quality", "probe_a_text", "samples_format"];
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -186,7 +186,7 @@ fn what_a_run_leaves_behind_comes_in_one_swap() {
 
 #[test]
 fn without_overrides_nothing_is_touched() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for restore_afterwards in [true, false] {
             let host = host(&["probe-a"], wiring);
             let (before, version_before) = (live(&host), version(&host));
@@ -226,7 +226,7 @@ fn refused(host: &TestHost, overrides: &Value) -> Vec<SetError> {
 
 #[test]
 fn an_unknown_key_is_refused_before_anything_starts_and_the_nearest_is_named() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let stored = json!({ "samples_formal": "a key of config.json that is no option" });
         let host = host_with(&["probe-a"], wiring, &stored, true);
         let errors = refused(&host, &json!({ "sample_format": "jpg" }));
@@ -247,7 +247,7 @@ fn an_unknown_key_is_refused_before_anything_starts_and_the_nearest_is_named() {
 
 #[test]
 fn a_value_of_the_wrong_type_or_range_is_refused_before_anything_starts() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let error = |overrides: Value| refused(&host, &overrides).remove(0).to_string();
         assert!(error(json!({ "jpeg_quality": "high" })).contains("\"jpeg_quality\" takes"));
@@ -259,7 +259,7 @@ fn a_value_of_the_wrong_type_or_range_is_refused_before_anything_starts() {
 
 #[test]
 fn an_option_that_counts_when_the_host_starts_is_refused_before_anything_starts() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         for (key, value) in [
             ("disabled_extensions", json!(["probe-a"])),
@@ -274,7 +274,7 @@ fn an_option_that_counts_when_the_host_starts_is_refused_before_anything_starts(
 
 #[test]
 fn one_bad_override_of_several_is_enough_and_every_bad_one_is_named() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let overrides = json!({ "samples_format": "jpg", "no_such": 1, "n_rows": [], "n_row": 1 });
         let errors = refused(&host, &overrides);
@@ -290,7 +290,7 @@ fn one_bad_override_of_several_is_enough_and_every_bad_one_is_named() {
 
 #[test]
 fn an_override_of_a_key_that_config_json_lacks_does_not_leak() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let (before, plain) = (live(&host), host.draw(host.request()).record.snapshot);
         let record =
@@ -309,7 +309,7 @@ fn an_override_of_a_key_that_config_json_lacks_does_not_leak() {
 
 #[test]
 fn a_failed_hook_leaves_none_and_changes_none() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for (fault, word) in [("error", "failed"), ("panic", "panicked")] {
             let host = host(&["probe-a", "probe-b"], wiring);
             let before = live(&host);

@@ -12,10 +12,10 @@ use atelier_host::{
     },
 };
 use atelier_suite::{
-    Log, host_with,
+    Log, every_way, host_with,
     options::{endings, overriding, pixels},
 };
-use atelier_testkit::{TestHost, Wiring, both_ways};
+use atelier_testkit::{TestHost, Wiring};
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ fn drawn(finished: &Finished) -> Vec<RgbImage> {
 
 #[test]
 fn live_reading_plugins_draw_the_same_pictures_without_it() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for img2img in [false, true] {
             let draw = |recording: bool, overrides: &Value| {
                 let host = host_with(&LIVE_READERS, wiring, &json!({}), recording);
@@ -116,7 +116,7 @@ fn every_one_of_these_overrides_matters() {
 
 #[test]
 fn a_plugin_that_asks_for_the_snapshot_is_skipped_whatever_the_policy() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for on_error in [OnError::Skip, OnError::FailRun, OnError::Disable] {
             let host = host_with(&["watermark", "probe-a"], wiring, &json!({}), false);
             let plain = host_with(&["probe-a"], wiring, &json!({}), false);
@@ -150,7 +150,7 @@ fn a_plugin_that_asks_for_the_snapshot_is_skipped_whatever_the_policy() {
 
 #[test]
 fn a_hook_that_asks_for_the_snapshot_is_left_out_and_the_others_are_called() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for on_error in [OnError::Skip, OnError::FailRun, OnError::Disable] {
             let host = host_with(&["probe-a"], wiring, &json!({}), false);
             let log = Log::new(&host, "log");
@@ -176,7 +176,7 @@ fn a_hook_that_asks_for_the_snapshot_is_left_out_and_the_others_are_called() {
 
 #[test]
 fn with_recording_the_same_plugin_works() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host_with(&["watermark"], wiring, &json!({}), true);
         let plain = host_with(&[], wiring, &json!({}), true);
         let finished = host.draw(host.request());
@@ -190,7 +190,7 @@ fn with_recording_the_same_plugin_works() {
 
 #[test]
 fn pinning_without_recording_is_refused_before_anything_starts() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host_with(&["probe-a"], wiring, &json!({}), false);
         let pin_one = BTreeMap::from([(PluginId::new("probe-a").unwrap(), SeamMode::Pin)]);
         for request in [

@@ -9,12 +9,12 @@ use atelier_host::run::{
     record::{RECORD_VERSION, json_schema},
 };
 use atelier_suite::{
-    Log,
+    Log, every_way,
     gate::{Gate, draw_through, run_through},
     host,
     options::{overriding, set, snapshot_file},
 };
-use atelier_testkit::{TestHost, Wiring, both_ways};
+use atelier_testkit::{TestHost, Wiring};
 use image::{Rgb, RgbImage};
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ fn eventful(host: &TestHost) -> RunRecord {
 
 #[test]
 fn it_is_the_same_after_its_way_through_json() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let record = eventful(&host);
         assert_eq!(record.record_version, RECORD_VERSION);
@@ -161,7 +161,7 @@ fn complaints(schema: &Value, root: &Value, value: &Value, at: &str) -> Vec<Stri
 
 #[test]
 fn it_keeps_to_its_published_schema() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let record = record_file(&host, &eventful(&host).id);
         let schema = json_schema();
@@ -186,7 +186,7 @@ fn it_keeps_to_its_published_schema() {
 
 #[test]
 fn a_snapshot_is_stored_once_under_its_digest() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let first = host.draw(host.request()).record;
         let path = snapshot_file(&host, &first);
@@ -238,7 +238,7 @@ fn starting_pictures_are_kept_under_their_hashes_as_the_run_used_them() {
 
 #[test]
 fn it_moves_from_state_to_state_while_the_run_goes() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let ends = [RunState::Done, RunState::Failed, RunState::Cancelled];
         for end in ends {
             let host = host(&["probe-a"], wiring);
@@ -325,7 +325,7 @@ fn a_run_whose_process_is_gone_becomes_interrupted() {
 
 #[test]
 fn it_names_plugins_model_order_and_pictures() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-b", "probe-a"], wiring);
         let finished = host.draw(RunRequest { batch_size: 2, ..host.request() });
         let record = finished.record;

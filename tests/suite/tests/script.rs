@@ -6,8 +6,8 @@ use atelier_host::{
     plugins::{GivenArgs, PluginId},
     run::{CancelToken, Finished, OnError, RecordStore as _, Refused, RunRequest, RunState},
 };
-use atelier_suite::{Log, host};
-use atelier_testkit::{TestHost, both_ways};
+use atelier_suite::{Log, every_way, host};
+use atelier_testkit::TestHost;
 use serde_json::{Value, json};
 
 fn id(text: &str) -> PluginId {
@@ -33,7 +33,7 @@ fn children(host: &TestHost, parent: &Finished) -> Vec<atelier_host::run::RunRec
 
 #[test]
 fn children_are_runs_of_their_own_with_the_other_plugins_in_them() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["selectable", "probe-a", "watermark"], wiring);
         let log = Log::new(&host, "log");
         let wanted = json!([
@@ -77,7 +77,7 @@ fn children_are_runs_of_their_own_with_the_other_plugins_in_them() {
 
 #[test]
 fn a_selectable_plugin_takes_no_part_where_it_is_not_selected() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["selectable", "watermark"], wiring);
         let finished = host.draw(host.request());
         assert_eq!(finished.record.failures, []);
@@ -90,7 +90,7 @@ fn a_selectable_plugin_takes_no_part_where_it_is_not_selected() {
 
 #[test]
 fn only_plugins_with_the_hook_can_be_selected() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["selectable", "watermark"], wiring);
         for (name, words) in [("watermark", "cannot be selected"), ("ghost", "is not loaded")] {
             let request = RunRequest { script_name: Some(id(name)), ..host.request() };
@@ -105,7 +105,7 @@ fn only_plugins_with_the_hook_can_be_selected() {
 /// A child that is refused is the hook's failure, with words; the answer before it is undone.
 #[test]
 fn a_child_that_makes_no_sense_is_refused_with_words() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["selectable"], wiring);
         for (child, words) in [
             (json!({ "seeds": 3 }), "unknown field `seeds`"),
@@ -126,7 +126,7 @@ fn a_child_that_makes_no_sense_is_refused_with_words() {
 
 #[test]
 fn a_child_that_fails_is_an_answer_and_no_failure_of_its_parent() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["selectable", "probe-a"], wiring);
         let mut request = RunRequest {
             on_error: OnError::FailRun,
@@ -144,7 +144,7 @@ fn a_child_that_fails_is_an_answer_and_no_failure_of_its_parent() {
 
 #[test]
 fn a_cancelled_run_has_no_more_children() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["selectable", "probe-a"], wiring);
         let mut request = selecting(&host, &json!([{ "seed": 1 }, { "seed": 2 }, { "seed": 3 }]));
         let script = json!({ "after_step": [{ "sleep_ms": 5 }] });

@@ -10,17 +10,16 @@ use atelier_host::{
     run::{RunRequest, seam::SeamMode},
 };
 use atelier_suite::{
-    Log,
+    Log, every_way,
     gate::{Gate, draw_through},
     host,
     options::{pixels, row, set},
 };
-use atelier_testkit::both_ways;
 use serde_json::json;
 
 #[test]
 fn pin_makes_a_drifting_reader_repeatable() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["option-drift"], wiring);
         let drawn = |seam| host.draw(RunRequest { seam, ..host.request() });
         let live = [drawn(SeamMode::Record), drawn(SeamMode::Record)];
@@ -43,7 +42,7 @@ fn pin_makes_a_drifting_reader_repeatable() {
 
 #[test]
 fn pin_answers_from_the_snapshot_even_after_an_own_write() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let gate = Gate::new(&host, "gate");
         let log = Log::new(&host, "log");
@@ -99,7 +98,7 @@ fn pin_answers_from_the_snapshot_even_after_an_own_write() {
 
 #[test]
 fn a_write_from_outside_that_pin_hid_is_none_that_was_seen() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for (seam, seen) in [(SeamMode::Record, 2), (SeamMode::Pin, 0)] {
             let host = host(&["probe-a"], wiring);
             let gate = Gate::new(&host, "gate");
@@ -119,7 +118,7 @@ fn a_write_from_outside_that_pin_hid_is_none_that_was_seen() {
 
 #[test]
 fn one_plugin_may_be_pinned_while_another_is_not() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let log = Log::new(&host, "log");
         for (all, one) in [(SeamMode::Record, SeamMode::Pin), (SeamMode::Pin, SeamMode::Record)] {
@@ -183,7 +182,7 @@ fn warnings(act: impl FnOnce()) -> Vec<String> {
 
 #[test]
 fn warn_logs_what_differs_and_record_does_not() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         for (seam, expected) in [(SeamMode::Record, 0), (SeamMode::Pin, 0), (SeamMode::Warn, 3)] {
             let host = host(&["probe-a"], wiring);
             let log = Log::new(&host, "log");

@@ -3,8 +3,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use atelier_host::run::{Pictures, RunRequest};
-use atelier_suite::{Log, host};
-use atelier_testkit::{TestHost, Wiring, both_ways};
+use atelier_suite::{Log, every_way, host};
+use atelier_testkit::{TestHost, Wiring};
 use serde_json::json;
 
 fn prepared(host: &TestHost, request: RunRequest) -> Pictures {
@@ -68,7 +68,7 @@ fn random_seeds_differ_from_run_to_run_and_the_record_holds_the_real_ones() {
 
 #[test]
 fn seeds_that_a_plugin_sets_for_the_pictures_are_kept_as_they_are() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest { batch_size: 2, steps: 1, ..host.request() };

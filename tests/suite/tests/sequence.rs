@@ -1,8 +1,7 @@
 //! The exact order of hooks, as reference A1111 v1.10.1 has it, seen by a plugin that has them all.
 
 use atelier_host::run::{CancelToken, InitImages, OnError, RunRequest, RunState};
-use atelier_suite::{Log, host};
-use atelier_testkit::both_ways;
+use atelier_suite::{Log, every_way, host};
 use image::RgbImage;
 use serde_json::json;
 
@@ -36,7 +35,7 @@ fn whole(iterations: usize, steps: usize, pictures: usize) -> Vec<&'static str> 
 
 #[test]
 fn txt2img_calls_every_hook_in_order() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = host.request();
@@ -50,7 +49,7 @@ fn txt2img_calls_every_hook_in_order() {
 
 #[test]
 fn img2img_calls_the_same_hooks_for_the_steps_that_its_strength_leaves() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest {
@@ -66,7 +65,7 @@ fn img2img_calls_the_same_hooks_for_the_steps_that_its_strength_leaves() {
 
 #[test]
 fn two_batches_of_two_make_a_grid() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest { batch_size: 2, n_iter: 2, steps: 2, ..host.request() };
@@ -83,7 +82,7 @@ fn two_batches_of_two_make_a_grid() {
 
 #[test]
 fn a_cancelled_run_ends_between_two_steps_and_is_finished() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let (created, go) = (host.folder().join("reached"), host.folder().join("go"));
@@ -111,7 +110,7 @@ fn a_cancelled_run_ends_between_two_steps_and_is_finished() {
 
 #[test]
 fn a_failing_hook_is_left_out_and_the_others_are_called() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let log = Log::new(&host, "log");
         let mut request = host.request();
@@ -128,7 +127,7 @@ fn a_failing_hook_is_left_out_and_the_others_are_called() {
 
 #[test]
 fn a_failed_run_calls_nothing_more_but_finish() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest { on_error: OnError::FailRun, ..host.request() };

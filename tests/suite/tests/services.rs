@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use atelier_host::run::{OnError, RunRequest};
-use atelier_suite::{Log, host};
-use atelier_testkit::{TestHost, both_ways};
+use atelier_suite::{Log, every_way, host};
+use atelier_testkit::TestHost;
 use image::RgbImage;
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ fn results(host: &TestHost, hook: &str, actions: &Value) -> Vec<Value> {
 
 #[test]
 fn every_hook_with_services_has_them_all() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         for (hook, floats) in HOOKS {
             let actions = json!([
@@ -77,7 +77,7 @@ fn every_hook_with_services_has_them_all() {
 
 #[test]
 fn a_text_is_encoded_as_the_run_encodes_its_prompt() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let actions = json!([
             { "look": true, "buffer": "cond" },
@@ -92,7 +92,7 @@ fn a_text_is_encoded_as_the_run_encodes_its_prompt() {
 
 #[test]
 fn latents_are_decoded_as_the_run_decodes_its_own() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = host.request();
@@ -111,7 +111,7 @@ fn latents_are_decoded_as_the_run_decodes_its_own() {
 
 #[test]
 fn a_service_changes_nothing_of_the_run() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let draw = |script: Value| -> RgbImage {
             let mut request = host.request();
@@ -130,7 +130,7 @@ fn a_service_changes_nothing_of_the_run() {
 
 #[test]
 fn a_picture_of_a_plugin_is_beside_the_runs_own_and_in_the_record() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = host.request();
@@ -159,7 +159,7 @@ fn infotext(path: &Path) -> Option<String> {
 /// Every picture of a run has its own seed and prompt, and so has what a plugin saves beside it.
 #[test]
 fn what_a_plugin_saves_tells_of_the_picture_at_hand() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let mut request = RunRequest { n_iter: 2, batch_size: 2, ..host.request() };
         let script = json!({ "postprocess_image": [{ "save_picture": "-beside" }] });
@@ -184,7 +184,7 @@ fn what_a_plugin_saves_tells_of_the_picture_at_hand() {
 
 #[test]
 fn nothing_is_saved_for_a_plugin_where_nothing_is_to_be_saved() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let script = json!({ "postprocess_image": [{ "save_picture": "-extra" }] });
         for by_option in [false, true] {
@@ -205,7 +205,7 @@ fn nothing_is_saved_for_a_plugin_where_nothing_is_to_be_saved() {
 /// The engine is asked for something that it cannot do: a refusal, which the hook may take or fail of.
 #[test]
 fn work_that_makes_no_sense_is_refused() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         for stage in ["before_process", "before_image_saved", "finish"] {
             let results = results(&host, stage, &json!([{ "encode_text": "a dog" }]));

@@ -14,12 +14,12 @@ use atelier_host::{
     },
 };
 use atelier_suite::{
-    Log,
+    Log, every_way,
     gate::{Gate, draw_through, run_through},
     host, host_with,
     options::{canonical, live, overriding, row, set, snapshot},
 };
-use atelier_testkit::{FakeProvider, TestHost, Wiring, both_ways};
+use atelier_testkit::{FakeProvider, TestHost, Wiring};
 use serde_json::{Value, json};
 
 fn digest(finished: &Finished) -> String {
@@ -28,7 +28,7 @@ fn digest(finished: &Finished) -> String {
 
 #[test]
 fn overrides_added_in_before_process_are_in_it() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = overriding(host.request(), &json!({ "jpeg_quality": 55 }));
@@ -59,7 +59,7 @@ fn overrides_added_in_before_process_are_in_it() {
 
 #[test]
 fn it_is_the_state_right_after_before_process() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let (before, after) = (Gate::new(&host, "before"), Gate::new(&host, "after"));
         let log = Log::new(&host, "log");
@@ -109,7 +109,7 @@ impl ModelProvider for Interrupted {
 
 #[test]
 fn a_write_while_the_checkpoint_is_loaded_does_not_reach_it() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let store = host.atelier().store().clone();
         let provider = Interrupted { fake: FakeProvider::default(), store: store.clone() };
@@ -129,7 +129,7 @@ fn a_write_while_the_checkpoint_is_loaded_does_not_reach_it() {
 
 #[test]
 fn prompts_and_seeds_are_final_when_it_is_taken() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest {
@@ -161,7 +161,7 @@ fn prompts_and_seeds_are_final_when_it_is_taken() {
 
 #[test]
 fn later_writes_do_not_reach_it() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let gate = Gate::new(&host, "gate");
         let log = Log::new(&host, "log");
@@ -198,7 +198,7 @@ fn later_writes_do_not_reach_it() {
 
 #[test]
 fn it_has_every_key_of_the_store_with_defaults_and_unknown_ones() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let stored = json!({
             "samples_format": "webp",
             "an_option_of_a_lost_plugin": { "deep": [1, { "er": null }] },
@@ -257,7 +257,7 @@ fn noting(host: &TestHost) -> (Arc<Noting>, Runner) {
 
 #[test]
 fn it_is_taken_once_per_run() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let (records, runner) = noting(&host);
         let log = Log::new(&host, "log");
@@ -290,7 +290,7 @@ fn it_is_taken_once_per_run() {
 
 #[test]
 fn equal_options_have_equal_digests_and_others_do_not() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let with = |overrides| digest(&host.draw(overriding(host.request(), &overrides)));
         let plain = with(json!({}));

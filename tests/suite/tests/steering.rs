@@ -7,12 +7,12 @@ use atelier_host::{
     run::{CancelToken, Finished, RunRequest},
 };
 use atelier_suite::{
-    Log,
+    Log, every_way,
     gate::{Gate, draw_through, run_through},
     host,
     options::{endings, overriding, pixels, row, set, snapshot},
 };
-use atelier_testkit::{TestHost, both_ways};
+use atelier_testkit::TestHost;
 use serde_json::{Value, json};
 
 fn run(host: &TestHost, name: &str, overrides: &Value, script: &Value) -> (Log, Finished) {
@@ -29,7 +29,7 @@ fn scripted(host: &TestHost, name: &str, overrides: &Value, script: &Value) -> (
 
 #[test]
 fn a_write_outside_the_layer_reaches_everybody_and_steers_the_runs_own_host() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let gate = Gate::new(&host, "gate");
         let other = Log::new(&host, "other");
@@ -67,7 +67,7 @@ fn a_write_outside_the_layer_reaches_everybody_and_steers_the_runs_own_host() {
 
 #[test]
 fn a_write_outside_the_layer_does_not_steer_a_run_that_began_before() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let gate = Gate::new(&host, "gate");
         let before = json!({
@@ -99,7 +99,7 @@ fn a_write_outside_the_layer_does_not_steer_a_run_that_began_before() {
 
 #[test]
 fn a_foreign_write_in_mid_run_never_steers_the_host() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let plain = host.draw(RunRequest { steps: 2, n_iter: 2, ..host.request() });
         let gates = ["process", "process_batch", "before_image_saved"];
@@ -142,7 +142,7 @@ fn a_foreign_write_in_mid_run_never_steers_the_host() {
 
 #[test]
 fn a_write_to_an_overridden_option_stays_in_the_run() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let gate = Gate::new(&host, "gate");
         let other = Log::new(&host, "other");
@@ -174,7 +174,7 @@ fn a_write_to_an_overridden_option_stays_in_the_run() {
 
 #[test]
 fn run_options_are_seen_by_host_and_plugins_of_the_run_alone() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let gate = Gate::new(&host, "gate");
         let other = Log::new(&host, "other");
@@ -208,7 +208,7 @@ fn run_options_are_seen_by_host_and_plugins_of_the_run_alone() {
 
 #[test]
 fn what_is_written_for_the_run_steers_it_over_what_was_written_live() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let script = json!({ "process": [
             { "set_live": ["samples_format", "jpg"] },
@@ -224,7 +224,7 @@ fn what_is_written_for_the_run_steers_it_over_what_was_written_live() {
 
 #[test]
 fn a_plugin_steers_sampling_until_it_begins() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let overrides = json!({ "CLIP_stop_at_last_layers": 3, "eta_ancestral": 0.2 });
         let sampled = |script: &Value, overrides: &Value| {
@@ -249,7 +249,7 @@ fn a_plugin_steers_sampling_until_it_begins() {
 
 #[test]
 fn what_was_overwritten_before_the_base_is_frozen_steers_nothing() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let gate = Gate::new(&host, "gate");
         let script = json!({
@@ -268,7 +268,7 @@ fn what_was_overwritten_before_the_base_is_frozen_steers_nothing() {
 
 #[test]
 fn plugins_live_writes_change_memory_only() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let write = json!({ "process": [{ "set_live": ["samples_format", "jpg"] }] });
         run(&host, "log", &json!({}), &write);

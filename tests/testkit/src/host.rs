@@ -3,11 +3,14 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use atelier_host::{
     Atelier, Config,
-    plugins::{Decorator, Loader, Manifest, PluginId, ThroughBytes},
+    plugins::{
+        Decorator, Isolating, Isolation, Loader, Manifest, Needs, PluginId, ThroughBytes, Workers,
+    },
     run::{CancelToken, Finished, Refused, RunRequest, Runner, pipeline::ModelProvider},
 };
 use atelier_plugin_abi::host::Module;
@@ -25,6 +28,8 @@ pub enum Wiring {
     Direct,
     /// In this process, but with every frame put through bytes.
     Loopback,
+    /// Each in a worker process of this `atelier` program, which may write to the host's folder.
+    Worker(&'static Path),
 }
 
 /// Runs a test with plugins called directly, and again with every frame put through bytes.
@@ -127,7 +132,7 @@ impl TestHostBuilder {
         let config = Value::Object(self.config).to_string();
         std::fs::write(folder.path().join("config.json"), config).expect("config.json");
         let decorators: Vec<Arc<dyn Decorator>> = match self.wiring {
-            Wiring::Direct => Vec::new(),
+            Wiring::Direct | Wiring::Worker(_) => Vec::new(),
             Wiring::Loopback => vec![Arc::new(ThroughBytes)],
         };
         let config = Config {
@@ -135,6 +140,7 @@ impl TestHostBuilder {
             plugins: self.libraries,
             no_extensions: false,
             decorators: decorators.clone(),
+            isolating: isolating(self.wiring, folder.path()),
         };
         let atelier = Atelier::open(&config).expect("an open host");
         for module in self.linked {
@@ -154,6 +160,19 @@ impl TestHostBuilder {
         };
         let runner = atelier.runner(provider).recording(self.recording).build();
         TestHost { folder, atelier, runner }
+    }
+}
+
+fn isolating(wiring: Wiring, folder: &Path) -> Isolating {
+    let Wiring::Worker(program) = wiring else { return Isolating::default() };
+    Isolating {
+        all: Some(Isolation::Worker),
+        workers: Some(Workers {
+            program: program.to_owned(),
+            deadline: Some(Duration::from_secs(60)),
+        }),
+        granted_to_all: Needs { write: vec![folder.to_owned()], ..Needs::default() },
+        ..Isolating::default()
     }
 }
 

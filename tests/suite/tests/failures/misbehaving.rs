@@ -1,8 +1,8 @@
 //! The plugin `misbehaving`, which fails in every way there is, in a process of its own for each.
 
 use atelier_host::run::{RunState, record::HookFailure};
-use atelier_suite::{child, host, outcome::Outcome};
-use atelier_testkit::{Wiring, both_ways};
+use atelier_suite::{child, every_way, host, outcome::Outcome};
+use atelier_testkit::Wiring;
 
 use crate::request;
 
@@ -47,7 +47,7 @@ fn list(word: &str, hooks: &[&str]) -> String {
 #[test]
 fn errors_after_changes_in_every_hook_at_once_leave_the_picture_alone() {
     if child::is_this() {
-        return both_ways(|wiring| {
+        return every_way(|wiring| {
             let failures = equal_to_a_run_without_it(wiring);
             for hook in CHANGING {
                 assert!(failures.iter().any(|f| f.hook == hook), "{hook}: {failures:?}");
@@ -62,7 +62,7 @@ fn errors_after_changes_in_every_hook_at_once_leave_the_picture_alone() {
 #[test]
 fn a_panic_after_changes_leaves_the_picture_alone() {
     if child::is_this() {
-        return both_ways(|wiring| {
+        return every_way(|wiring| {
             let failures = equal_to_a_run_without_it(wiring);
             let [failure] = &failures[..] else { panic!("{failures:?}") };
             assert_eq!(failure.status, "panicked");
@@ -89,7 +89,7 @@ fn nan_in_every_hook_at_once_leaves_the_picture_alone() {
         "postprocess_batch",
     ];
     if child::is_this() {
-        return both_ways(|wiring| {
+        return every_way(|wiring| {
             let failures = equal_to_a_run_without_it(wiring);
             // Two steps of five hooks, and three hooks once.
             assert_eq!(failures.iter().map(|f| f.times).sum::<u64>(), 13, "{failures:?}");
@@ -105,7 +105,7 @@ fn nan_in_every_hook_at_once_leaves_the_picture_alone() {
 #[test]
 fn panics_of_every_kind_are_contained_and_reported() {
     if child::is_this() {
-        return both_ways(|wiring| {
+        return every_way(|wiring| {
             let failures = equal_to_a_run_without_it(wiring);
             let [failure] = &failures[..] else { panic!("{failures:?}") };
             let expected = std::env::var("EXPECTED_HOOK").expect("set by the parent");
@@ -134,7 +134,7 @@ fn panics_of_every_kind_are_contained_and_reported() {
 #[test]
 fn a_panic_of_a_hook_and_then_of_drop_are_two_failures() {
     if child::is_this() {
-        return both_ways(|wiring| {
+        return every_way(|wiring| {
             let failures = equal_to_a_run_without_it(wiring);
             let hooks: Vec<&str> = failures.iter().map(|f| &*f.hook).collect();
             assert_eq!(hooks, ["process", "drop"]);
@@ -147,7 +147,7 @@ fn a_panic_of_a_hook_and_then_of_drop_are_two_failures() {
 #[test]
 fn errors_of_plugin_and_start_leave_a_run_without_it() {
     if child::is_this() {
-        return both_ways(|wiring| {
+        return every_way(|wiring| {
             let failures = equal_to_a_run_without_it(wiring);
             let hooks: Vec<&str> = failures.iter().map(|f| &*f.hook).collect();
             assert_eq!(hooks, ["before_process", "model_loaded", "start"]);
@@ -161,7 +161,7 @@ fn errors_of_plugin_and_start_leave_a_run_without_it() {
 #[test]
 fn a_stop_while_the_model_is_loaded_ends_the_run() {
     if child::is_this() {
-        return both_ways(|wiring| {
+        return every_way(|wiring| {
             let host = host(&["misbehaving"], wiring);
             let finished = host.run(request(&host)).expect("accepted");
             assert_eq!(finished.record.state, RunState::Failed);

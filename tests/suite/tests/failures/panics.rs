@@ -1,15 +1,14 @@
 //! After a panic an instance is not called again; it is dropped.
 
 use atelier_host::run::RunRequest;
-use atelier_suite::{Log, host};
-use atelier_testkit::both_ways;
+use atelier_suite::{Log, every_way, host};
 use serde_json::json;
 
 use crate::request;
 
 #[test]
 fn a_panicked_instance_is_not_called_again_but_dropped() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let log = Log::new(&host, "log");
         let mut request = RunRequest { n_iter: 2, ..request(&host) };
@@ -45,7 +44,7 @@ fn a_panicked_instance_is_not_called_again_but_dropped() {
 
 #[test]
 fn the_next_run_has_an_instance_of_its_own() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut first = host.request();
@@ -62,7 +61,7 @@ fn the_next_run_has_an_instance_of_its_own() {
 
 #[test]
 fn without_an_instance_the_run_goes_on() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         for (hook, action, status) in [
             ("start", json!({ "error": "no licence" }), "failed"),

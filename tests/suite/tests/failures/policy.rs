@@ -1,8 +1,7 @@
 //! `on_error`, and plugins that stop a run on purpose.
 
 use atelier_host::run::{OnError, RunRequest, RunState, record::FailureAction};
-use atelier_suite::{Log, host};
-use atelier_testkit::both_ways;
+use atelier_suite::{Log, every_way, host};
 use serde_json::json;
 
 use crate::request;
@@ -22,7 +21,7 @@ const HOOKS: [&str; 9] = [
 
 #[test]
 fn fail_run_fails_the_run_with_the_plugins_words() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         for hook in HOOKS {
             for (word, status) in [("error", "failed"), ("panic", "panicked")] {
@@ -52,7 +51,7 @@ fn fail_run_fails_the_run_with_the_plugins_words() {
 
 #[test]
 fn a_run_that_fails_late_keeps_the_pictures_it_has() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         for (hook, kept) in [("image_grid", 2), ("postprocess", 3), ("image_saved", 1)] {
             let log = Log::new(&host, hook);
@@ -72,7 +71,7 @@ fn a_run_that_fails_late_keeps_the_pictures_it_has() {
 
 #[test]
 fn disable_lasts_as_long_as_the_runner() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let run = |name: &str, script: serde_json::Value| {
             let log = Log::new(&host, name);
@@ -106,7 +105,7 @@ fn disable_lasts_as_long_as_the_runner() {
 
 #[test]
 fn a_plugin_stops_the_run_whatever_the_policy() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         for policy in [OnError::Skip, OnError::FailRun, OnError::Disable] {
             for hook in HOOKS {
@@ -139,7 +138,7 @@ fn a_plugin_stops_the_run_whatever_the_policy() {
 /// The run is over by then: there is nothing left to stop or to fail.
 #[test]
 fn a_failing_finish_neither_ends_the_run_nor_the_finish_of_others() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         for policy in [OnError::Skip, OnError::FailRun, OnError::Disable] {
             for word in ["error", "panic", "stop"] {

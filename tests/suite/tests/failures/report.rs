@@ -1,14 +1,13 @@
 //! A failure is visible in the answer, the record and the pictures.
 
-use atelier_suite::{Log, host, outcome::own_metadata};
-use atelier_testkit::both_ways;
+use atelier_suite::{Log, every_way, host, outcome::own_metadata};
 use serde_json::json;
 
 use crate::request;
 
 #[test]
 fn answer_record_and_picture_say_what_failed() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let log = Log::new(&host, "log");
         let mut request = request(&host);
@@ -50,7 +49,7 @@ fn answer_record_and_picture_say_what_failed() {
 
 #[test]
 fn a_failure_at_saving_is_in_the_file_that_is_saved() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let log = Log::new(&host, "log");
         let mut request = host.request();
@@ -65,7 +64,7 @@ fn a_failure_at_saving_is_in_the_file_that_is_saved() {
 
 #[test]
 fn without_failures_nothing_speaks_of_them() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let finished = host.draw(host.request());
         assert!(!finished.pictures[0].infotext.contains("Plugin failures"));

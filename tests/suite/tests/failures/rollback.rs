@@ -1,8 +1,8 @@
 //! A failed hook counts as if it had not run, whatever it changed before it failed.
 
 use atelier_host::run::{Finished, RunRequest};
-use atelier_suite::{Log, host, outcome::Outcome};
-use atelier_testkit::{TestHost, Wiring, both_ways};
+use atelier_suite::{Log, every_way, host, outcome::Outcome};
+use atelier_testkit::{TestHost, Wiring};
 use serde_json::{Value, json};
 
 use crate::request;
@@ -163,7 +163,7 @@ fn pixels_alone(wiring: Wiring) -> Vec<((u32, u32), Vec<u8>)> {
 
 #[test]
 fn nothing_remains_of_a_hook_that_changed_everything_and_failed() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let undisturbed = Outcome::of(&draw(&host, &clear(&host), &json!({})));
         assert_eq!(undisturbed.pictures, pixels_alone(wiring));
@@ -197,7 +197,7 @@ fn the_same_changes_count_where_the_hook_succeeds() {
 
 #[test]
 fn a_failed_hook_of_img2img_leaves_latents_and_noise_apart() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let picture = image::RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8, y as u8, 9]));
         let draw = |script: Value| {
@@ -221,7 +221,7 @@ fn a_failed_hook_of_img2img_leaves_latents_and_noise_apart() {
 /// them comes first.
 #[test]
 fn a_failure_undoes_its_own_changes_and_no_other_plugins() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let draw = |first: &Value, second: &Value| {
             let log = clear(&host);
@@ -262,7 +262,7 @@ fn a_failure_undoes_its_own_changes_and_no_other_plugins() {
 
 #[test]
 fn the_runs_layer_is_as_before_for_whoever_reads_next() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
         let log = clear(&host);
         let mut request = request(&host);
@@ -291,7 +291,7 @@ fn the_runs_layer_is_as_before_for_whoever_reads_next() {
 
 #[test]
 fn what_a_failed_hook_wrote_into_the_store_was_everybodys_and_stays() {
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let write = json!([{ "set_live": ["probe_a_text", "live"] }, { "error": "no" }]);
         draw(&host, &clear(&host), &json!({ "process": write }));
@@ -311,7 +311,7 @@ fn numbers_that_are_not_finite_are_the_hooks_failure() {
         ("post_sample", &["samples"]),
         ("postprocess_batch", &["pixels"]),
     ];
-    both_ways(|wiring| {
+    every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let undisturbed = Outcome::of(&draw(&host, &clear(&host), &json!({})));
         for (hook, buffers) in FLOATS {
