@@ -15,7 +15,7 @@ use std::{path::PathBuf, process::Command, sync::Arc, time::Instant};
 use atelier_host::{
     Atelier, Config,
     options::{OptionSpec, Owner, Snapshot, Value},
-    plugins::{Isolating, LiveOptions, Loader, library, log::log, values::to_plugin},
+    plugins::{LiveOptions, library, log::log, values::to_plugin},
     run::seam::{Reader, Seam, SeamMode},
 };
 use atelier_plugin_abi::{
@@ -228,14 +228,8 @@ fn python(iterations: u64) -> Option<std::time::Duration> {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let library = meter();
-    let cache = tempfile::tempdir().expect("a folder");
-    let loader = Loader {
-        cache: cache.path().to_owned(),
-        plugin_data: cache.path().to_owned(),
-        decorators: Vec::new(),
-        isolating: Isolating::default(),
-    };
-    let (_, copy) = loader.inspect(&library).expect("the meter");
+    let (_cache, atelier) = store(0);
+    let (_, copy) = atelier.loader().inspect(&library).expect("the meter");
     let module = library::open(&copy.path).expect("the meter's module");
     for size in SIZES {
         let (_folder, atelier) = store(size);

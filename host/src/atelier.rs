@@ -14,7 +14,11 @@ use crate::{
         SetError, Store, Writer, a1111,
     },
     plugins::{
-        Decorator, Entry, Isolating, Isolation, LiveOptions, Loader, PluginSet, cache, discover,
+        Decorator, Entry, Isolating, Isolation, LiveOptions, Loader, PluginSet, cache,
+        crumbs::{Crumbs, Culprit},
+        decisions::Decisions,
+        discover,
+        trust::Trust,
     },
     run::{FileRecords, Runner, RunnerBuilder, pipeline::ModelProvider},
 };
@@ -33,6 +37,10 @@ pub struct Config {
     pub decorators: Vec<Arc<dyn Decorator>>,
     /// Where plugins run.
     pub isolating: Isolating,
+    /// Which of them may run.
+    pub trust: Trust,
+    /// Loads no plugin at all, whatever is selected.
+    pub safe: bool,
 }
 
 /// Why a host cannot be opened.
@@ -78,6 +86,8 @@ pub struct Atelier {
     report: ConfigReport,
     stale: Vec<SetError>,
     plugins: Vec<Entry>,
+    culprits: Vec<Culprit>,
+    isolating: Isolating,
 }
 
 impl Atelier {
@@ -109,13 +119,34 @@ impl Atelier {
                 found.push(place.clone());
             }
         }
+        let decisions = Decisions::of(&data);
+        let (crumbs, culprits) = crumbs(&data, &decisions);
+        let mut isolating = config.isolating.clone();
+        if let Ok(decided) = decisions.load() {
+            isolating.granted.extend(decided.granted);
+        }
         let loader = Loader {
             decorators: config.decorators.clone(),
-            isolating: config.isolating.clone(),
+            isolating,
+            trust: config.trust.clone(),
+            crumbs,
             ..loader(&data)
         };
-        let plugins = loader.load_all(&found, &store);
-        Ok(Self { data, store, config: loaded.file, report: loaded.report, stale, plugins })
+        let plugins = if config.safe {
+            found.iter().map(|path| loader.leave_out(path, "--safe")).collect()
+        } else {
+            loader.load_all(&found, &store)
+        };
+        Ok(Self {
+            data,
+            store,
+            config: loaded.file,
+            report: loaded.report,
+            stale,
+            plugins,
+            culprits,
+            isolating: loader.isolating,
+        })
     }
 
     /// The data folder, absolute.
@@ -148,6 +179,21 @@ impl Atelier {
         &self.plugins
     }
 
+    /// Who was in charge in earlier processes on this data folder that died, noticed at this start.
+    pub fn culprits(&self) -> &[Culprit] {
+        &self.culprits
+    }
+
+    /// What the user decided about plugins.
+    pub fn decisions(&self) -> Decisions {
+        Decisions::of(&self.data)
+    }
+
+    /// Where plugins run, with what is granted to them.
+    pub fn isolating(&self) -> &Isolating {
+        &self.isolating
+    }
+
     /// Looks at libraries without running them.
     pub fn loader(&self) -> Loader {
         loader(&self.data)
@@ -164,12 +210,33 @@ impl Atelier {
     }
 }
 
+/// The trace that this process leaves, and whom those of dead ones accuse. A host that can leave none
+/// works all the same.
+fn crumbs(data: &Path, decisions: &Decisions) -> (Option<Arc<Crumbs>>, Vec<Culprit>) {
+    let (crumbs, culprits) = match Crumbs::open(&cache::folder(data).join("crumbs")) {
+        Ok((crumbs, culprits)) => (Some(crumbs), culprits),
+        Err(error) => {
+            tracing::warn!("a crash of this process would not be traced to its plugin: {error}");
+            (None, Vec::new())
+        }
+    };
+    if !culprits.is_empty()
+        && let Err(error) = decisions.change(|decided| decided.blame(&culprits))
+    {
+        tracing::warn!("{error}");
+    }
+    (crumbs, culprits)
+}
+
 fn loader(data: &Path) -> Loader {
     Loader {
         cache: cache::folder(data),
         plugin_data: data.join("plugins"),
         decorators: Vec::new(),
         isolating: Isolating::default(),
+        trust: Trust::default(),
+        decisions: Decisions::of(data),
+        crumbs: None,
     }
 }
 

@@ -6,7 +6,7 @@ use super::ui::{Ui, style};
 use crate::{
     OpenError,
     options::{ConfigError, SetError},
-    plugins::LoadError,
+    plugins::{LoadError, decisions::DecisionsError},
     run::{Refused, RunError, record::RecordError},
 };
 
@@ -155,6 +155,12 @@ impl From<RunError> for Failure {
 
 impl From<LoadError> for Failure {
     fn from(error: LoadError) -> Self {
+        Self::failed(error)
+    }
+}
+
+impl From<DecisionsError> for Failure {
+    fn from(error: DecisionsError) -> Self {
         Self::failed(error)
     }
 }

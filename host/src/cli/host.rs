@@ -4,12 +4,16 @@ use std::{env, path::PathBuf, sync::Arc};
 
 use super::{
     Global,
+    consent::AtTerminal,
     error::Failure,
     ui::{Ui, short_path},
 };
 use crate::{
     Atelier, Config,
-    plugins::{Isolating, Isolation, ThroughBytes, Workers},
+    plugins::{
+        Isolating, Isolation, ThroughBytes, Workers, crumbs::Culprit, decisions::MOST_STRIKES,
+        trust::Trust,
+    },
 };
 
 /// Opens the host with its plugins, and tells what was wrong with its options.
@@ -18,6 +22,8 @@ pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
         data: data(global)?,
         plugins: named_plugins(global)?,
         no_extensions: global.no_extensions,
+        trust: Trust::Ask(Arc::new(AtTerminal)),
+        safe: global.safe,
         isolating: Isolating {
             all: global.isolation.map(Into::into),
             workers: Workers::of_this_program(),
@@ -61,6 +67,15 @@ fn open_with(ui: &Ui, config: &Config) -> Result<Atelier, Failure> {
             "config.json could not be read ({}); it is kept as {}, and every option has its default",
             aside.reason,
             short_path(&aside.path)
+        ));
+    }
+    for Culprit { plugin, hook, hash } in atelier.culprits() {
+        let strikes = atelier.decisions().load().map_or(1, |decided| {
+            decided.strikes.iter().filter(|it| it.plugin == *plugin && it.hash == *hash).count()
+        });
+        ui.warn(&format!(
+            "an earlier run ended while {plugin} was in charge (hook {hook}, strike {strikes} of \
+             {MOST_STRIKES}); after {MOST_STRIKES} it is not loaded any more, unless it runs in a worker"
         ));
     }
     for stale in atelier.stale_options() {

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 refused before anything began, 130 cancelled.
 
+mod consent;
 mod draw;
 mod error;
 mod host;
@@ -48,6 +49,9 @@ struct Global {
     /// Leaves out the plugins of the data folder
     #[arg(long, global = true)]
     no_extensions: bool,
+    /// Starts without any plugin; which ones are enabled stays as it is
+    #[arg(long, global = true)]
+    safe: bool,
     /// Where plugins run, whatever options and manifests say
     #[arg(long, value_name = "WHERE", global = true)]
     isolation: Option<Isolation>,

@@ -144,6 +144,16 @@ pub enum LoadError {
     /// The plugin itself failed while it was made.
     #[error("it failed while it was made ({}); mend that, or disable it in disabled_extensions", one_line(&.0.to_string()))]
     Create(CallFailure),
+    /// A library that nobody has trusted.
+    #[error(
+        "this build of it has not run here before, and its code can do whatever you can; if you trust \
+         it: atelier plugins trust {}",
+        path.display()
+    )]
+    Untrusted {
+        /// The file.
+        path: PathBuf,
+    },
     /// A second plugin with the same id.
     #[error("another plugin with id “{id}” is loaded already, from {}; remove one of them", other.display())]
     DuplicateId {

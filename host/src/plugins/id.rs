@@ -44,6 +44,13 @@ impl PluginId {
     }
 }
 
+impl std::str::FromStr for PluginId {
+    type Err = BadId;
+    fn from_str(text: &str) -> Result<Self, BadId> {
+        Self::new(text)
+    }
+}
+
 impl TryFrom<String> for PluginId {
     type Error = BadId;
     fn try_from(text: String) -> Result<Self, BadId> {

@@ -63,7 +63,7 @@ impl Workers {
     /// This very program as worker, with a minute for every hook. Right where the program is `atelier`.
     pub fn of_this_program() -> Option<Self> {
         let program = std::env::current_exe().ok()?;
-        Some(Self { program, deadline: Some(Duration::from_secs(60)) })
+        Some(Self { program, deadline: Some(Duration::from_mins(1)) })
     }
 }
 
@@ -119,6 +119,19 @@ pub struct Needs {
     /// Folders to write to, beside its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub write: Vec<PathBuf>,
+}
+
+/// What it is beyond what every plugin may use, in words.
+impl std::fmt::Display for Needs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut words: Vec<String> = Vec::new();
+        words.extend(self.network.then(|| "the network".to_owned()));
+        words.extend(self.processes.then(|| "processes of its own".to_owned()));
+        words.extend(self.memory_mb.map(|mib| format!("{mib} MiB of memory")));
+        words.extend(self.cpu_seconds.map(|time| format!("{time} s of processor time in a hook")));
+        words.extend(self.write.iter().map(|folder| format!("writing to {}", folder.display())));
+        f.write_str(&if words.is_empty() { "nothing more".to_owned() } else { words.join(", ") })
+    }
 }
 
 impl Needs {

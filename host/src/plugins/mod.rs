@@ -6,6 +6,8 @@
 //! [`handle`] is how.
 
 pub mod cache;
+pub mod crumbs;
+pub mod decisions;
 pub mod declaration;
 pub mod discover;
 mod error;
@@ -20,6 +22,7 @@ pub mod order;
 mod outside;
 pub mod preflight;
 pub mod registry;
+pub mod trust;
 pub mod values;
 mod wire;
 #[cfg(all(feature = "worker", target_os = "linux"))]

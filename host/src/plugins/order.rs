@@ -158,7 +158,7 @@ fn cycle(earlier: &BTreeMap<&PluginId, BTreeSet<&PluginId>>) -> Vec<PluginId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plugins::manifest::PanicStrategy;
+    use crate::plugins::{isolation::Needs, manifest::PanicStrategy};
 
     fn manifest(id: &str, before: &[&str], after: &[&str]) -> Manifest {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -171,6 +171,8 @@ mod tests {
             hooks: vec!["process".to_owned(), "postprocess".to_owned()],
             before: texts(before),
             after: texts(after),
+            isolation: None,
+            needs: Needs::default(),
         }
     }
 

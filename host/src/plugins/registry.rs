@@ -13,11 +13,18 @@ use atelier_plugin_abi::{
 };
 
 #[cfg(all(feature = "worker", target_os = "linux"))]
-use super::worker::{Subject, WorkerPlugin};
+use super::worker::{Enforced, Subject, WorkerPlugin};
 use super::{
     Declaration, Isolating, Isolation, LoadError, Manifest, Order, PluginHandle, PluginId, cache,
-    handle::Decorator, library, log::PluginLog, manifest::PanicStrategy, outside::Outside,
+    crumbs::{Crumbs, Mark, Watched},
+    decisions::{Decided, Decisions, MOST_STRIKES, Strike},
+    handle::Decorator,
+    library,
+    log::PluginLog,
+    manifest::PanicStrategy,
+    outside::Outside,
     preflight::preflight,
+    trust::{self, Candidate, Trust},
 };
 use crate::options::{OptionSet, Owner, Store};
 
@@ -104,8 +111,15 @@ pub enum PluginState {
     },
     /// It is not loaded because the options say so.
     Disabled {
-        /// The option that says so.
+        /// What says so.
         by: &'static str,
+    },
+    /// The host died in its hooks too often.
+    Quarantined {
+        /// How often.
+        strikes: usize,
+        /// The hook in which it did last.
+        hook: String,
     },
     /// It could not be loaded.
     Failed(LoadError),
@@ -118,6 +132,8 @@ impl PluginState {
             Self::Active => "active",
             Self::InCycle { .. } => "cycle",
             Self::Disabled { .. } => "disabled",
+            Self::Quarantined { .. } => "quarantined",
+            Self::Failed(LoadError::Untrusted { .. }) => "untrusted",
             Self::Failed(_) => "failed",
         }
     }
@@ -129,7 +145,11 @@ impl PluginState {
             Self::InCycle { path } => {
                 Some(format!("its order contradicts itself: {path}; disable one of them"))
             }
-            Self::Disabled { by } => Some(format!("by the option {by}")),
+            Self::Disabled { by } => Some(format!("by {by}")),
+            Self::Quarantined { strikes, hook } => Some(format!(
+                "not loaded: the host died in its hooks {strikes} times, the last time in {hook}; let it \
+                 try again with `atelier plugins release`, or run it in a worker"
+            )),
             Self::Failed(error) => Some(error.to_string()),
         }
     }
@@ -159,6 +179,12 @@ pub struct Loader {
     pub decorators: Vec<Arc<dyn Decorator>>,
     /// Where plugins run.
     pub isolating: Isolating,
+    /// Which of them may run.
+    pub trust: Trust,
+    /// What the user decided about them.
+    pub decisions: Decisions,
+    /// Where they leave a trace while they are in charge.
+    pub crumbs: Option<Arc<Crumbs>>,
 }
 
 impl Loader {
@@ -191,6 +217,24 @@ impl Loader {
         entries
     }
 
+    /// Looks at a library that is not to be loaded.
+    pub fn leave_out(&self, path: &Path, by: &'static str) -> Entry {
+        let mut entry = Entry {
+            path: path.to_owned(),
+            manifest: None,
+            hash: None,
+            state: PluginState::Disabled { by },
+        };
+        match self.inspect(path) {
+            Ok((manifest, library)) => {
+                entry.manifest = Some(manifest);
+                entry.hash = Some(library.hash);
+            }
+            Err(error) => entry.state = PluginState::Failed(error),
+        }
+        entry
+    }
+
     fn load_one(&self, path: &Path, store: &Arc<LiveOptions>) -> Entry {
         let mut entry =
             Entry { path: path.to_owned(), manifest: None, hash: None, state: PluginState::Active };
@@ -208,11 +252,56 @@ impl Loader {
             entry.state = PluginState::Disabled { by };
             return entry;
         }
-        if let Err(error) = self.load(manifest, &library, path, store) {
+        let decided = self.decisions.load().unwrap_or_else(|error| {
+            // Whoever was trusted is not, then; nobody runs by mistake.
+            tracing::warn!("{error}");
+            Decided::default()
+        });
+        let isolation = self.isolating.choose(&manifest, &store.load().options);
+        let strikes: Vec<&Strike> = decided.strikes(&manifest.id, &library.hash).collect();
+        if let ([.., last], Isolation::InProcess) = (&strikes[..], isolation)
+            && strikes.len() >= MOST_STRIKES
+        {
+            entry.state =
+                PluginState::Quarantined { strikes: strikes.len(), hook: last.hook.clone() };
+            return entry;
+        }
+        let loaded = self
+            .check_trust(path, &manifest, &library, &decided)
+            .and_then(|()| self.load(manifest, &library, path, store));
+        if let Err(error) = loaded {
             tracing::warn!(path = %path.display(), "plugin not loaded: {error}");
             entry.state = PluginState::Failed(error);
         }
         entry
+    }
+
+    /// Sees to it that a library may run.
+    fn check_trust(
+        &self,
+        path: &Path,
+        manifest: &Manifest,
+        library: &cache::CachedLibrary,
+        decided: &Decided,
+    ) -> Result<(), LoadError> {
+        let candidate = Candidate {
+            path,
+            manifest: Some(manifest),
+            hash: &library.hash,
+            bytes: &library.bytes,
+        };
+        let untrusted = || LoadError::Untrusted { path: path.to_owned() };
+        match &self.trust {
+            Trust::All => Ok(()),
+            _ if trust::known(&candidate, decided).is_some() => Ok(()),
+            Trust::Ask(consent) if consent.ask(&candidate) => {
+                let noted =
+                    self.decisions.change(|decided| decided.trust(Some(manifest), &library.hash));
+                noted.unwrap_or_else(|error| tracing::warn!("{error}; it will be asked again"));
+                Ok(())
+            }
+            Trust::Ask(_) | Trust::Known => Err(untrusted()),
+        }
     }
 
     /// Loads one library that was looked at, and adds it and its options to the store in one step.
@@ -233,6 +322,9 @@ impl Loader {
         }
         match self.isolating.choose(&manifest, &store.load().options) {
             Isolation::InProcess => {
+                let mark =
+                    self.crumbs.as_ref().map(|it| it.mark(manifest.id.as_str(), &library.hash));
+                let _crumb = self.crumbs.as_ref().zip(mark).map(|(it, mark)| it.loading(mark));
                 let module = library::open(&library.path)?;
                 self.add(module, manifest, library.hash.clone(), path.to_owned(), store)
             }
@@ -257,6 +349,13 @@ impl Loader {
             limits: self.isolating.limits(&manifest.id),
         };
         let opened = WorkerPlugin::open(workers, subject, store)?;
+        let Enforced { files, calls } = opened.enforced();
+        if !(*files && *calls) {
+            tracing::info!(
+                plugin = %manifest.id, files, calls,
+                "this kernel does not hold workers to everything that they are not to do"
+            );
+        }
         self.add_opened(opened, manifest, library.hash.clone(), path.to_owned(), store)
     }
 
@@ -314,7 +413,9 @@ impl Loader {
         }
         let mut host =
             Outside { store, plugin: &id, data: self.plugin_data.join(id.as_str()), path: &path };
-        let (mut handle, isolation) = opened.create(&mut host).map_err(LoadError::Create)?;
+        let watch = self.crumbs.as_ref().map(|it| (it.clone(), it.mark(id.as_str(), &hash)));
+        let made = opened.create(&mut host, watch).map_err(LoadError::Create)?;
+        let (mut handle, isolation) = made;
         for decorator in &self.decorators {
             handle = decorator.wrap(&id, handle);
         }
@@ -338,6 +439,7 @@ trait Opened {
     fn create(
         self,
         host: &mut Outside<'_>,
+        watch: Option<(Arc<Crumbs>, Mark)>,
     ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure>;
 }
 
@@ -353,10 +455,15 @@ impl Opened for Module {
     fn create(
         self,
         host: &mut Outside<'_>,
+        watch: Option<(Arc<Crumbs>, Mark)>,
     ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure> {
         let keep = leak_host(PluginLog(host.plugin.clone()));
         let plugin = Module::create(self, keep, &Frame::new(Hook::Start), host)?;
-        Ok((Arc::new(plugin), Isolation::InProcess))
+        let handle: Arc<dyn PluginHandle> = match watch {
+            Some((crumbs, mark)) => Arc::new(Watched { plugin, crumbs, mark }),
+            None => Arc::new(plugin),
+        };
+        Ok((handle, Isolation::InProcess))
     }
 }
 
@@ -373,6 +480,7 @@ impl Opened for super::worker::Opened {
     fn create(
         self,
         host: &mut Outside<'_>,
+        _: Option<(Arc<Crumbs>, Mark)>,
     ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure> {
         Ok((Arc::new(self.create(host)?), Isolation::Worker))
     }
@@ -414,7 +522,7 @@ fn disabled(options: &OptionSet, id: &PluginId) -> Option<&'static str> {
         Some(Value::Text(which)) if matches!(&**which, "all" | "extra")
     );
     if all {
-        return Some("disable_all_extensions");
+        return Some("the option disable_all_extensions");
     }
     let listed: BTreeSet<&str> = match options.by_key("disabled_extensions") {
         Some(Value::Json(list)) => {
@@ -422,5 +530,5 @@ fn disabled(options: &OptionSet, id: &PluginId) -> Option<&'static str> {
         }
         _ => BTreeSet::new(),
     };
-    listed.contains(id.as_str()).then_some("disabled_extensions")
+    listed.contains(id.as_str()).then_some("the option disabled_extensions")
 }

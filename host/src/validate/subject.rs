@@ -20,6 +20,7 @@ use crate::{
     options::OptionSpec,
     plugins::{
         ArgSpec, Decorator, GivenArgs, Isolating, Isolation, LoadError, Manifest, PluginId, cache,
+        trust::Trust,
     },
     run::{
         CancelToken, Finished, RunRequest, RunState, Runner, pipeline::ModelProvider,
@@ -131,6 +132,9 @@ impl Subject {
             data,
             plugins: vec![library.clone()],
             no_extensions: true,
+            // Whoever validates a plugin has decided to run it.
+            trust: Trust::All,
+            safe: false,
             // The process of the check is isolation enough.
             isolating: Isolating { all: Some(Isolation::InProcess), ..Isolating::default() },
             decorators,

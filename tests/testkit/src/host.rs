@@ -10,6 +10,7 @@ use atelier_host::{
     Atelier, Config,
     plugins::{
         Decorator, Isolating, Isolation, Loader, Manifest, Needs, PluginId, ThroughBytes, Workers,
+        trust::Trust,
     },
     run::{CancelToken, Finished, Refused, RunRequest, Runner, pipeline::ModelProvider},
 };
@@ -141,6 +142,8 @@ impl TestHostBuilder {
             no_extensions: false,
             decorators: decorators.clone(),
             isolating: isolating(self.wiring, folder.path()),
+            trust: Trust::All,
+            safe: false,
         };
         let atelier = Atelier::open(&config).expect("an open host");
         for module in self.linked {
@@ -169,7 +172,7 @@ fn isolating(wiring: Wiring, folder: &Path) -> Isolating {
         all: Some(Isolation::Worker),
         workers: Some(Workers {
             program: program.to_owned(),
-            deadline: Some(Duration::from_secs(60)),
+            deadline: Some(Duration::from_mins(1)),
         }),
         granted_to_all: Needs { write: vec![folder.to_owned()], ..Needs::default() },
         ..Isolating::default()

@@ -12,7 +12,7 @@ use comfy_table::{Cell, Color, ColumnConstraint};
 use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 
-use super::inspect::find;
+use super::{inspect::find, trust};
 use crate::{
     Atelier,
     cli::{
@@ -70,6 +70,9 @@ pub(super) fn run(
     args: &CompatArgs,
 ) -> Result<(), Failure> {
     let library = find(global, atelier, &args.plugin)?;
+    for library in [Some(&library), args.against.as_ref()].into_iter().flatten() {
+        trust::consent(atelier, library)?;
+    }
     let scratch = tempfile::Builder::new().prefix("atelier-compat-").tempdir();
     let scratch = scratch.map_err(Failure::failed)?;
     let subject = subject(&library, &scratch.path().join("new"));

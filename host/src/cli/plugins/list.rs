@@ -34,7 +34,7 @@ pub(super) fn run(ui: &Ui, atelier: &Atelier) -> Result<(), Failure> {
         let colour = match entry.state {
             PluginState::Active => Color::Green,
             PluginState::Disabled { .. } => Color::DarkGrey,
-            PluginState::InCycle { .. } => Color::Yellow,
+            PluginState::InCycle { .. } | PluginState::Quarantined { .. } => Color::Yellow,
             PluginState::Failed(_) => Color::Red,
         };
         let hooks = manifest.map_or(0, |manifest| manifest.hooks.len());

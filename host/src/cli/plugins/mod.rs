@@ -5,6 +5,7 @@ mod inspect;
 mod list;
 mod new;
 mod switch;
+mod trust;
 mod validate;
 
 use std::path::PathBuf;
@@ -14,7 +15,7 @@ use clap::Subcommand;
 use super::{Global, error::Failure, host, ui::Ui};
 use crate::{
     Atelier,
-    plugins::{Manifest, discover},
+    plugins::{Manifest, PluginId, discover},
 };
 
 #[derive(Debug, Subcommand)]
@@ -32,6 +33,20 @@ pub(super) enum Plugins {
     /// One check in this process
     #[command(hide = true)]
     ValidateCheck(validate::CheckArgs),
+    /// Lets libraries run that have not run here before
+    Trust(trust::TrustArgs),
+    /// Takes that back
+    Distrust {
+        /// Id, beginning of a hash, publisher's key or name
+        whom: String,
+    },
+    /// Lets a plugin use more in its worker
+    Grant(trust::GrantArgs),
+    /// Forgets that the host died in a plugin's hooks
+    Release {
+        /// Its id
+        id: PluginId,
+    },
     /// Lets a plugin be loaded again
     Enable {
         /// Its id
@@ -53,6 +68,10 @@ pub(super) fn run(ui: &Ui, global: &Global, command: Plugins) -> Result<(), Fail
         Plugins::New(args) => new::run(ui, &args),
         Plugins::Compat(args) => compat::run(ui, global, &host::open_bare(ui, global)?, &args),
         Plugins::ValidateCheck(args) => validate::check(args),
+        Plugins::Trust(args) => trust::trust(ui, global, &host::open_bare(ui, global)?, &args),
+        Plugins::Distrust { whom } => trust::distrust(ui, &host::open_bare(ui, global)?, &whom),
+        Plugins::Grant(args) => trust::grant(ui, &host::open_bare(ui, global)?, args),
+        Plugins::Release { id } => trust::release(ui, &host::open_bare(ui, global)?, &id),
         Plugins::Enable { id } => switch::enable(ui, &host::open_bare(ui, global)?, &id),
         Plugins::Disable { id } => switch::disable(ui, global, &host::open_bare(ui, global)?, &id),
     }

@@ -13,7 +13,7 @@ use comfy_table::{Cell, Color};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
-use super::inspect::find;
+use super::{inspect::find, trust};
 use crate::{
     Atelier,
     cli::{
@@ -128,6 +128,9 @@ pub(super) fn run(
     }
     let mut reports = Vec::new();
     for library in libraries(global, atelier, args.plugin.as_deref().unwrap_or_default())? {
+        for library in [Some(&library), args.against.as_ref()].into_iter().flatten() {
+            trust::consent(atelier, library)?;
+        }
         let report = try_one(ui, args, &plan, &checks, &library)?;
         if format == Format::Text {
             tell(ui, args, &report);

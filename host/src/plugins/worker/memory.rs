@@ -6,6 +6,7 @@
 )]
 
 use std::{
+    ffi::c_void,
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
@@ -59,11 +60,12 @@ impl Region {
     }
 
     /// Where a place begins, if it lies in this region and is aligned.
-    fn start(&self, place: &Place) -> Option<*mut u8> {
+    fn start(&self, place: &Place) -> Option<*mut c_void> {
         let size = if place.floats { size_of::<f32>() as u64 } else { 1 };
         let end = place.len.checked_mul(size)?.checked_add(place.offset)?;
-        (end <= self.len() && place.offset.is_multiple_of(size))
-            .then(|| self.map.as_mut_ptr().wrapping_add(place.offset as usize))
+        (end <= self.len() && place.offset.is_multiple_of(size)).then(|| {
+            self.map.as_mut_ptr().cast::<c_void>().wrapping_byte_add(place.offset as usize)
+        })
     }
 
     /// The elements at a place, to look at.
@@ -77,7 +79,7 @@ impl Region {
             if place.floats {
                 Elements::F32(std::slice::from_raw_parts(start.cast::<f32>(), len))
             } else {
-                Elements::U8(std::slice::from_raw_parts(start, len))
+                Elements::U8(std::slice::from_raw_parts(start.cast::<u8>(), len))
             }
         })
     }
@@ -90,7 +92,7 @@ impl Region {
             if place.floats {
                 Elements::F32Mut(std::slice::from_raw_parts_mut(start.cast::<f32>(), len))
             } else {
-                Elements::U8Mut(std::slice::from_raw_parts_mut(start, len))
+                Elements::U8Mut(std::slice::from_raw_parts_mut(start.cast::<u8>(), len))
             }
         })
     }
@@ -126,21 +128,20 @@ impl Arena {
     fn take(&mut self, bytes: u64) -> Result<usize, Refusal> {
         let fits = |slot: &Slot| !slot.taken && slot.region.len() >= bytes;
         let known = self.regions.iter().position(fits);
-        let at = match known {
-            Some(at) => at,
-            None => {
-                let size = bytes.max(LEAST).checked_next_power_of_two().unwrap_or(u64::MAX);
-                let all: u64 = self.regions.iter().map(|slot| slot.region.len()).sum();
-                if all.saturating_add(size) > MOST {
-                    let message = format!("a hook shares {} MiB with its host at most", MOST >> 20);
-                    return Err(Refusal::new(Status::HostFailed, message));
-                }
-                let region = Region::create(size).map_err(|error| {
-                    Refusal::new(Status::HostFailed, format!("no memory to share: {error}"))
-                })?;
-                self.regions.push(Slot { region, taken: false });
-                self.regions.len() - 1
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let size = bytes.max(LEAST).checked_next_power_of_two().unwrap_or(u64::MAX);
+            let all: u64 = self.regions.iter().map(|slot| slot.region.len()).sum();
+            if all.saturating_add(size) > MOST {
+                let message = format!("a hook shares {} MiB with its host at most", MOST >> 20);
+                return Err(Refusal::new(Status::HostFailed, message));
             }
+            let region = Region::create(size).map_err(|error| {
+                Refusal::new(Status::HostFailed, format!("no memory to share: {error}"))
+            })?;
+            self.regions.push(Slot { region, taken: false });
+            self.regions.len() - 1
         };
         self.regions[at].taken = true;
         Ok(at)

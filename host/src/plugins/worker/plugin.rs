@@ -30,7 +30,7 @@ use crate::plugins::{
 
 /// Deaths in a row after which the next try waits, and how long at most.
 const FREE_TRIES: u32 = 1;
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// A plugin whose code runs in a worker. A worker that died is replaced at the next run.
 #[derive(Clone, Debug)]

@@ -33,7 +33,7 @@ const LAST_LINES: usize = 20;
 /// A longer line of output is cut.
 const LONGEST_LINE: usize = 1000;
 /// How long a worker may take to open its library.
-const LOADING: Duration = Duration::from_secs(60);
+const LOADING: Duration = Duration::from_mins(1);
 /// How long a worker that closed its socket may take to end.
 const ENDING: Duration = Duration::from_secs(1);
 

@@ -1,0 +1,200 @@
+//! `atelier plugins trust`, `distrust`, `grant` and `release`: what the user decides about plugins.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::inspect::find;
+use crate::{
+    Atelier,
+    cli::{
+        Global,
+        consent::AtTerminal,
+        error::Failure,
+        ui::{Ui, counted, short_path, style},
+    },
+    plugins::{
+        Manifest, Needs, PluginId, cache,
+        preflight::preflight,
+        trust::{Candidate, Consent as _, check_key, known},
+    },
+};
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct TrustArgs {
+    /// Libraries, or ids of installed plugins
+    #[arg(required_unless_present = "publisher")]
+    plugins: Vec<String>,
+    /// Trusts every library that is signed with this minisign key
+    #[arg(long, value_name = "KEY", conflicts_with = "plugins")]
+    publisher: Option<String>,
+    /// What the publisher is called here
+    #[arg(long, value_name = "NAME", requires = "publisher", default_value = "a publisher")]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct GrantArgs {
+    /// The plugin's id
+    id: PluginId,
+    /// Lets it open sockets
+    #[arg(long)]
+    network: bool,
+    /// Lets it start processes
+    #[arg(long)]
+    processes: bool,
+    /// Lets it write to a folder, beside its own
+    #[arg(long, value_name = "DIR")]
+    write: Vec<PathBuf>,
+    /// Address space in MiB
+    #[arg(long, value_name = "MIB")]
+    memory: Option<u64>,
+    /// Processor time of one hook, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    cpu: Option<u64>,
+    /// Takes everything back that was granted
+    #[arg(long, conflicts_with_all = ["network", "processes", "write", "memory", "cpu"])]
+    revoke: bool,
+}
+
+/// Sees to it that a library may run, asking on the terminal where it is unknown.
+pub(super) fn consent(atelier: &Atelier, path: &std::path::Path) -> Result<(), Failure> {
+    let library = cache::copy(path, &atelier.loader().cache).map_err(Failure::unusable)?;
+    if preflight(&library.bytes).is_err() {
+        // No library: there is no code in it that could run.
+        return Ok(());
+    }
+    let manifest = Manifest::of_library(&library.bytes).ok();
+    let candidate =
+        Candidate { path, manifest: manifest.as_ref(), hash: &library.hash, bytes: &library.bytes };
+    let decided = atelier.decisions().load()?;
+    if known(&candidate, &decided).is_some() {
+        return Ok(());
+    }
+    if AtTerminal.ask(&candidate) {
+        return Ok(atelier.decisions().change(|it| it.trust(manifest.as_ref(), &library.hash))?);
+    }
+    Err(Failure::unusable(format!(
+        "{} has not run here before, and its code can do whatever you can; if you trust it: atelier \
+         plugins trust {}",
+        short_path(path),
+        short_path(path)
+    )))
+}
+
+pub(super) fn trust(
+    ui: &Ui,
+    global: &Global,
+    atelier: &Atelier,
+    args: &TrustArgs,
+) -> Result<(), Failure> {
+    if let Some(key) = &args.publisher {
+        check_key(key).map_err(|error| {
+            Failure::refused(format!(
+                "this is no minisign key ({error}); it is the second line of a .pub file"
+            ))
+        })?;
+        atelier
+            .decisions()
+            .change(|decided| decided.publishers.insert(key.clone(), args.name.clone()))?;
+        if ui.json {
+            return Ok(ui.document(&json!({"publisher": key, "name": args.name}))?);
+        }
+        Ui::line(&format!("what {} signs with this key runs from now on", args.name));
+        return Ok(());
+    }
+    let mut trusted = Vec::new();
+    for wanted in &args.plugins {
+        let path = find(global, atelier, wanted)?;
+        let library = cache::copy(&path, &atelier.loader().cache)?;
+        let manifest = Manifest::of_library(&library.bytes).ok();
+        atelier.decisions().change(|it| it.trust(manifest.as_ref(), &library.hash))?;
+        let id = manifest.map_or_else(|| short_path(&path), |manifest| manifest.id.to_string());
+        if !ui.json {
+            let hash = ui.paint(style::FAINT, &library.hash[..16]);
+            Ui::line(&format!("this build of {id} ({hash}) runs from now on"));
+        }
+        trusted.push(json!({"id": id, "path": path, "hash": library.hash}));
+    }
+    if ui.json { Ok(ui.document(&trusted)?) } else { Ok(()) }
+}
+
+/// Takes trust back, from builds of a plugin by its id, from one build by its hash, from a publisher by
+/// key or name.
+pub(super) fn distrust(ui: &Ui, atelier: &Atelier, whom: &str) -> Result<(), Failure> {
+    let removed = atelier.decisions().change(|decided| {
+        let before = decided.trusted.len() + decided.publishers.len();
+        // A short piece of a hash would fit too many.
+        let hash = |hash: &str| whom.len() >= 8 && hash.starts_with(whom);
+        decided.trusted.retain(|known, trusted| !(trusted.id == whom || hash(known)));
+        decided.publishers.retain(|key, name| !(key == whom || name == whom));
+        before - decided.trusted.len() - decided.publishers.len()
+    })?;
+    if removed == 0 {
+        return Err(Failure::refused(format!(
+            "nothing that is trusted is called “{whom}”; it is an id, the beginning of a hash, a key \
+             or the name of a publisher"
+        )));
+    }
+    if ui.json {
+        return Ok(ui.document(&json!({"distrusted": removed}))?);
+    }
+    Ui::line(&format!("{} taken back", counted(removed, "decision")));
+    Ok(())
+}
+
+pub(super) fn grant(ui: &Ui, atelier: &Atelier, args: GrantArgs) -> Result<(), Failure> {
+    let GrantArgs { id, network, processes, write, memory, cpu, revoke } = args;
+    let mut folders = Vec::new();
+    for folder in write {
+        let whole = std::fs::canonicalize(&folder).map_err(|error| {
+            Failure::refused(format!(
+                "{} is no folder ({error}); make it first",
+                short_path(&folder)
+            ))
+        })?;
+        folders.push(whole);
+    }
+    let granted = atelier.decisions().change(|decided| {
+        if revoke {
+            decided.granted.remove(&id);
+            return Needs::default();
+        }
+        let granted = decided.granted.entry(id.clone()).or_default();
+        granted.network |= network;
+        granted.processes |= processes;
+        granted.memory_mb = memory.or(granted.memory_mb);
+        granted.cpu_seconds = cpu.or(granted.cpu_seconds);
+        for folder in folders {
+            if !granted.write.contains(&folder) {
+                granted.write.push(folder);
+            }
+        }
+        granted.clone()
+    })?;
+    if ui.json {
+        return Ok(ui.document(&json!({"id": id, "granted": granted}))?);
+    }
+    Ui::line(&format!("{id} may use in its worker, from its next start on: {granted}"));
+    Ok(())
+}
+
+/// Forgets the strikes of a plugin.
+pub(super) fn release(ui: &Ui, atelier: &Atelier, id: &PluginId) -> Result<(), Failure> {
+    let forgotten = atelier.decisions().change(|decided| {
+        let before = decided.strikes.len();
+        decided.strikes.retain(|strike| strike.plugin != id.as_str());
+        before - decided.strikes.len()
+    })?;
+    if forgotten == 0 {
+        return Err(Failure::refused(format!(
+            "{id} has no strikes; `atelier plugins list` shows what keeps a plugin from being loaded"
+        )));
+    }
+    if ui.json {
+        return Ok(ui.document(&json!({"id": id, "forgotten": forgotten}))?);
+    }
+    Ui::line(&format!("{} of {id} forgotten; it is loaded again", counted(forgotten, "strike")));
+    Ok(())
+}
