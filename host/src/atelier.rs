@@ -213,7 +213,7 @@ impl Atelier {
 /// The trace that this process leaves, and whom those of dead ones accuse. A host that can leave none
 /// works all the same.
 fn crumbs(data: &Path, decisions: &Decisions) -> (Option<Arc<Crumbs>>, Vec<Culprit>) {
-    let (crumbs, culprits) = match Crumbs::open(&cache::folder(data).join("crumbs")) {
+    let (crumbs, culprits) = match Crumbs::open(&cache::crumbs(data)) {
         Ok((crumbs, culprits)) => (Some(crumbs), culprits),
         Err(error) => {
             tracing::warn!("a crash of this process would not be traced to its plugin: {error}");

@@ -239,6 +239,8 @@ typedef enum AtelierStatus {
   ATELIER_STATUS_PANICKED = 2,
   // The plugin wants the run to stop.
   ATELIER_STATUS_STOP_RUN = 3,
+  // The process of the plugin's code is gone; its instances are with it. Only hosts say so.
+  ATELIER_STATUS_DIED = 4,
   // This code or element does not exist here, or not at this stage.
   ATELIER_STATUS_NOT_HERE = 10,
   // No option of that name.

@@ -25,9 +25,18 @@ pub struct CachedLibrary {
 
 /// The folder of the copies below a data folder. Users who share a data folder have one each.
 pub fn folder(data: &Path) -> PathBuf {
+    of_this_user(data, "plugins")
+}
+
+/// The folder of the pages in which this user's processes note who is in charge.
+pub fn crumbs(data: &Path) -> PathBuf {
+    of_this_user(data, "crumbs")
+}
+
+fn of_this_user(data: &Path, name: &str) -> PathBuf {
     let name = match user() {
-        Some(user) => format!("plugins-{user}"),
-        None => "plugins".to_owned(),
+        Some(user) => format!("{name}-{user}"),
+        None => name.to_owned(),
     };
     data.join("cache").join(name)
 }

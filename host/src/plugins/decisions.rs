@@ -3,7 +3,7 @@
 //! Several processes may change it: each takes the lock file, reads again, changes and replaces.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -28,6 +28,9 @@ pub struct Decided {
     /// Libraries that may run, by BLAKE3.
     #[serde(default)]
     pub trusted: BTreeMap<String, Trusted>,
+    /// Folders in which everything may run: those that the user builds plugins in.
+    #[serde(default)]
+    pub folders: BTreeSet<PathBuf>,
     /// Keys whose signed libraries may run, in minisign's form, with the name that the user gave.
     #[serde(default)]
     pub publishers: BTreeMap<String, String>,

@@ -55,6 +55,8 @@ pub enum Known {
     Decided,
     /// It is signed with the key of this name.
     Signed(String),
+    /// It lies in a folder that the user trusts.
+    InFolder(PathBuf),
     /// It was built in the folder in which this program was built.
     BuiltHere,
 }
@@ -66,6 +68,7 @@ impl Known {
             Self::Unasked => "every library is trusted here".to_owned(),
             Self::Decided => "you trusted this build".to_owned(),
             Self::Signed(name) => format!("signed by {name}, whom you trust"),
+            Self::InFolder(folder) => format!("in {}, which you trust", folder.display()),
             Self::BuiltHere => "built beside this program".to_owned(),
         }
     }
@@ -83,8 +86,13 @@ pub fn known(candidate: &Candidate<'_>, decided: &Decided) -> Option<Known> {
     if decided.trusted.contains_key(candidate.hash) {
         return Some(Known::Decided);
     }
-    if built_here(candidate.path) {
-        return Some(Known::BuiltHere);
+    if let Ok(path) = fs::canonicalize(candidate.path) {
+        if own_target().is_some_and(|target| path.starts_with(target)) {
+            return Some(Known::BuiltHere);
+        }
+        if let Some(folder) = decided.folders.iter().find(|folder| path.starts_with(folder)) {
+            return Some(Known::InFolder(folder.clone()));
+        }
     }
     signer(candidate, decided).map(|name| Known::Signed(name.to_owned()))
 }
@@ -122,13 +130,8 @@ pub fn check_key(key: &str) -> Result<(), String> {
     PublicKey::from_base64(key).map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Whether a library lies in the cargo target folder that this program was built into: whoever can put
-/// files there can change the program, too.
-fn built_here(library: &Path) -> bool {
-    let Some(target) = own_target() else { return false };
-    fs::canonicalize(library).is_ok_and(|library| library.starts_with(&target))
-}
-
+/// The cargo target folder that this program was built into: whoever can put libraries there can change
+/// the program, too.
 fn own_target() -> Option<PathBuf> {
     let program = fs::canonicalize(std::env::current_exe().ok()?).ok()?;
     // What cargo leaves in every target folder.

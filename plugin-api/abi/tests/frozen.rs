@@ -204,6 +204,7 @@ frozen! { codes_of_status, Status:
     1 "failed",
     2 "panicked",
     3 "stop_run",
+    4 "died",
     10 "not_here",
     11 "unknown_key",
     12 "wrong_type",

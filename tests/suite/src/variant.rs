@@ -45,6 +45,17 @@ pub fn workbench(name: &str) -> PathBuf {
     target().join("tmp").join("variants").join(name)
 }
 
+/// A folder for libraries that a test builds. The `atelier` program trusts what lies in its own target
+/// folder.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn folder() -> tempfile::TempDir {
+    let tmp = target().join("tmp");
+    fs::create_dir_all(&tmp).expect("a folder");
+    tempfile::tempdir_in(tmp).expect("a folder")
+}
+
 /// Writes a file unless it says that already: cargo looks at its time.
 ///
 /// # Panics

@@ -7,10 +7,9 @@ use std::{
     process::{Command, Output},
 };
 
-use atelier_suite::{atelier, plugin, root};
+use atelier_suite::{atelier, plugin, root, variant};
 use atelier_testkit::build;
 use serde_json::Value;
-use tempfile::TempDir;
 
 fn compat(library: &Path, flags: &[&str]) -> Output {
     let output = Command::new(atelier())
@@ -84,7 +83,7 @@ const LIVE: &str =
 
 #[test]
 fn every_verdict_is_reached_by_a_plugin_that_deserves_it() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let folder = folder.path();
     let unused = "int64_t seen; atelier_read_int(call, ATELIER_OPTION_SOURCE_LIVE, \"adding_number\", &seen); (void)seen;";
     let variable = format!(
@@ -108,7 +107,7 @@ fn every_verdict_is_reached_by_a_plugin_that_deserves_it() {
 /// Every way to change the option was tried, at every hook that reads it, and the words say which.
 #[test]
 fn a_plugin_to_migrate_is_told_option_hook_and_pixels() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let number = format!(
         "AtelierRawValue kind; {LIVE} call->table->read_option(call->context, ATELIER_OPTION_SOURCE_LIVE, \
          atelier_str(\"adding_kind\"), &kind); number += kind.text.ptr[0] == 'c' ? 50 : 0;"
@@ -152,7 +151,7 @@ fn a_plugin_to_migrate_is_told_option_hook_and_pixels() {
 
 #[test]
 fn behaviour_is_preserved_with_and_without_recording_and_pinned() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let document = document(&plugin("prompt-styles"), &["-o", "prompt_styles_prefix=sketch of "]);
     let compat = &document["compat"];
     assert_eq!((&compat["without_recording"], &compat["pinned"]), (&0.into(), &0.into()));
@@ -165,7 +164,7 @@ fn behaviour_is_preserved_with_and_without_recording_and_pinned() {
 
 #[test]
 fn an_older_build_is_compared_with() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let extra = ",{\\\"key\\\":\\\"adding_extra\\\",\\\"kind\\\":\\\"bool\\\",\\\"default\\\":true,\\\"label\\\":\\\"Extra\\\"}";
     let new = adding(folder.path(), "new", LIVE, "");
     let old = adding(folder.path(), "old", "", &format!("\"{extra}\""));
@@ -191,7 +190,7 @@ fn an_older_build_is_compared_with() {
 
 #[test]
 fn the_report_is_one_file_with_pictures_and_the_ledger() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let library = adding(folder.path(), "html", LIVE, "");
     let file = folder.path().join("report.html");
     compat(&library, &["--html", file.to_str().expect("a path")]);
@@ -208,7 +207,7 @@ fn the_report_is_one_file_with_pictures_and_the_ledger() {
 
 #[test]
 fn a_plugin_that_cannot_be_examined_is_told_why() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let library =
         adding(folder.path(), "fails", "if (kept) return atelier_fail(call, \"not today\");", "");
     for (library, words) in [

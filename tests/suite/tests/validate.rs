@@ -10,10 +10,9 @@ use std::{
     sync::Mutex,
 };
 
-use atelier_suite::{atelier, plugin, root};
+use atelier_suite::{atelier, plugin, root, variant};
 use atelier_testkit::build;
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// Validates a library with these flags, misbehaving in that way.
 fn validate(library: &Path, rude: Option<&str>, flags: &[&str]) -> Output {
@@ -140,7 +139,7 @@ fn side_by_side<T: Send>(items: Vec<T>, work: impl Fn(T) + Sync) {
 /// Each has a way to misbehave that it, this very check, does not let pass.
 #[test]
 fn every_check_is_failed_by_a_plugin_that_misbehaves_in_its_way() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let listed = Command::new(atelier()).args(["--json", "plugins", "validate", "--list"]).output();
     let listed: Value = serde_json::from_slice(&listed.expect("a list").stdout).expect("JSON");
     let ids: Vec<&str> =
@@ -178,7 +177,7 @@ fn every_check_is_failed_by_a_plugin_that_misbehaves_in_its_way() {
 /// The same plugin, behaving.
 #[test]
 fn a_plugin_that_behaves_passes_every_check() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let library = rude(folder.path(), "rude.so", &[]);
     let output = validate(&library, None, &["--level", "10", "--exclude", "^fuzz$"]);
     for (id, result) in results(&output) {
@@ -205,7 +204,7 @@ fn the_example_plugins_are_valid_at_the_highest_level() {
         "color-grade",
         "x-y-plot",
     ];
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let mut libraries: Vec<_> = build::cdylibs(&root(), &RUST, &[]).into_values().collect();
     let include = root().join("plugin-api/include");
     for source in ["sepia/sepia.c", "pixelate/pixelate.cpp"] {
@@ -232,7 +231,7 @@ fn the_example_plugins_are_valid_at_the_highest_level() {
 
 #[test]
 fn a_process_that_dies_or_hangs_is_told_of_and_ended() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let library = rude(folder.path(), "rude.so", &[]);
     for (mode, outcome, words) in [
         ("crashes", "crashed", "signal 11 (segmentation fault) in process (step 0, iteration 0)"),
@@ -261,7 +260,7 @@ fn a_process_that_dies_or_hangs_is_told_of_and_ended() {
 
 #[test]
 fn a_check_is_switched_off_by_a_file_with_reasons() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let library = rude(folder.path(), "rude.so", &[]);
     let switches = library.with_file_name("validate.toml");
     std::fs::write(&switches, "[off]\nquiet-on-load = \"it greets its users\"\n").expect("a file");
@@ -283,7 +282,7 @@ fn a_check_is_switched_off_by_a_file_with_reasons() {
 
 #[test]
 fn what_cannot_be_tried_is_told_from_what_failed() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let library = rude(folder.path(), "rude.so", &[]);
     let missing = folder.path().join("missing.so");
     let cases: [(&Path, &[&str]); 4] = [
@@ -300,7 +299,7 @@ fn what_cannot_be_tried_is_told_from_what_failed() {
 
 #[test]
 fn the_report_is_there_as_junit_too() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let library = rude(folder.path(), "rude.so", &[]);
     let output = Command::new(atelier())
         .args(["plugins", "validate", "--format", "junit", "--include", "^(loads|hooks-succeed)$"])
@@ -317,7 +316,7 @@ fn the_report_is_there_as_junit_too() {
 /// In one process, as a debugger wants it.
 #[test]
 fn checks_run_in_this_process_too() {
-    let folder = TempDir::new().expect("a folder");
+    let folder = variant::folder();
     let library = rude(folder.path(), "rude.so", &[]);
     let output =
         validate(&library, Some("finite"), &["--in-process", "--include", "^(finite|loads)$"]);

@@ -37,7 +37,7 @@ pub(super) enum Plugins {
     Trust(trust::TrustArgs),
     /// Takes that back
     Distrust {
-        /// Id, beginning of a hash, publisher's key or name
+        /// Id, beginning of a hash, folder, publisher's key or name
         whom: String,
     },
     /// Lets a plugin use more in its worker

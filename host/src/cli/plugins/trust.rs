@@ -1,6 +1,6 @@
 //! `atelier plugins trust`, `distrust`, `grant` and `release`: what the user decides about plugins.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
@@ -16,6 +16,7 @@ use crate::{
     },
     plugins::{
         Manifest, Needs, PluginId, cache,
+        decisions::Decided,
         preflight::preflight,
         trust::{Candidate, Consent as _, check_key, known},
     },
@@ -23,11 +24,11 @@ use crate::{
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TrustArgs {
-    /// Libraries, or ids of installed plugins
-    #[arg(required_unless_present = "publisher")]
-    plugins: Vec<String>,
+    /// Libraries, ids of installed plugins, or folders that you build plugins in
+    #[arg(value_name = "PLUGIN", required_unless_present = "publisher")]
+    which: Vec<String>,
     /// Trusts every library that is signed with this minisign key
-    #[arg(long, value_name = "KEY", conflicts_with = "plugins")]
+    #[arg(long, value_name = "KEY", conflicts_with = "which")]
     publisher: Option<String>,
     /// What the publisher is called here
     #[arg(long, value_name = "NAME", requires = "publisher", default_value = "a publisher")]
@@ -59,7 +60,7 @@ pub(in crate::cli) struct GrantArgs {
 }
 
 /// Sees to it that a library may run, asking on the terminal where it is unknown.
-pub(super) fn consent(atelier: &Atelier, path: &std::path::Path) -> Result<(), Failure> {
+pub(super) fn consent(atelier: &Atelier, path: &Path) -> Result<(), Failure> {
     let library = cache::copy(path, &atelier.loader().cache).map_err(Failure::unusable)?;
     if preflight(&library.bytes).is_err() {
         // No library: there is no code in it that could run.
@@ -105,7 +106,16 @@ pub(super) fn trust(
         return Ok(());
     }
     let mut trusted = Vec::new();
-    for wanted in &args.plugins {
+    for wanted in &args.which {
+        if Path::new(wanted).is_dir() {
+            let folder = std::fs::canonicalize(wanted).map_err(Failure::failed)?;
+            atelier.decisions().change(|it| it.folders.insert(folder.clone()))?;
+            if !ui.json {
+                Ui::line(&format!("every build in {} runs from now on", short_path(&folder)));
+            }
+            trusted.push(json!({"folder": folder}));
+            continue;
+        }
         let path = find(global, atelier, wanted)?;
         let library = cache::copy(&path, &atelier.loader().cache)?;
         let manifest = Manifest::of_library(&library.bytes).ok();
@@ -124,17 +134,20 @@ pub(super) fn trust(
 /// key or name.
 pub(super) fn distrust(ui: &Ui, atelier: &Atelier, whom: &str) -> Result<(), Failure> {
     let removed = atelier.decisions().change(|decided| {
-        let before = decided.trusted.len() + decided.publishers.len();
+        let all = |it: &Decided| it.trusted.len() + it.publishers.len() + it.folders.len();
+        let before = all(decided);
+        let folder = std::fs::canonicalize(whom).ok();
         // A short piece of a hash would fit too many.
         let hash = |hash: &str| whom.len() >= 8 && hash.starts_with(whom);
         decided.trusted.retain(|known, trusted| !(trusted.id == whom || hash(known)));
         decided.publishers.retain(|key, name| !(key == whom || name == whom));
-        before - decided.trusted.len() - decided.publishers.len()
+        decided.folders.retain(|known| Some(known) != folder.as_ref());
+        before - all(decided)
     })?;
     if removed == 0 {
         return Err(Failure::refused(format!(
-            "nothing that is trusted is called “{whom}”; it is an id, the beginning of a hash, a key \
-             or the name of a publisher"
+            "nothing that is trusted is called “{whom}”; it is an id, the beginning of a hash, a \
+             folder, or a publisher's key or name"
         )));
     }
     if ui.json {

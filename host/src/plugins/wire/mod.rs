@@ -13,9 +13,9 @@ use atelier_plugin_abi::host::{Elements, Refusal};
 
 pub(super) use cache::Cache;
 pub(super) use far::{Far, Link};
-pub(super) use message::{
-    Answer, Ask, Data, Place, Read, Request, WireFailure, WireFrame, WireRefusal,
-};
+pub(super) use message::{Answer, Ask, Data, Place, WireFailure, WireFrame};
+#[cfg(all(feature = "worker", target_os = "linux"))]
+pub(super) use message::{Read, Request, WireRefusal};
 pub(super) use near::{count, respond};
 
 /// How one end puts elements where the other one reaches them.

@@ -1,6 +1,6 @@
 //! Loading it.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use crate::{
     plugins::Manifest,
@@ -172,8 +172,11 @@ fn no_files(subject: &Subject) -> Found {
 
 fn no_descriptors(subject: &Subject) -> Found {
     let (before, after) = around_loading(subject)?;
-    let more =
-        after.descriptors.iter().find(|(number, _)| !before.descriptors.contains_key(number));
+    // The host's own page for crashes is no work of the plugin.
+    let own = |path: &Path| path.extension().is_some_and(|ending| ending == "crumbs");
+    let new =
+        after.descriptors.iter().filter(|(number, _)| !before.descriptors.contains_key(number));
+    let more = new.into_iter().find(|(_, target)| !own(target));
     match more {
         None => Ok(()),
         Some((_, target)) => {
