@@ -69,14 +69,8 @@ fn open_with(ui: &Ui, config: &Config) -> Result<Atelier, Failure> {
             short_path(&aside.path)
         ));
     }
-    for Culprit { plugin, hook, hash } in atelier.culprits() {
-        let strikes = atelier.decisions().load().map_or(1, |decided| {
-            decided.strikes.iter().filter(|it| it.plugin == *plugin && it.hash == *hash).count()
-        });
-        ui.warn(&format!(
-            "an earlier run ended while {plugin} was in charge (hook {hook}, strike {strikes} of \
-             {MOST_STRIKES}); after {MOST_STRIKES} it is not loaded any more, unless it runs in a worker"
-        ));
+    for culprit in atelier.culprits() {
+        ui.warn(&blame(&atelier, culprit));
     }
     for stale in atelier.stale_options() {
         ui.warn(&format!("in config.json, not used: {stale}"));
@@ -94,4 +88,21 @@ fn data(global: &Global) -> Result<PathBuf, Failure> {
     base.map(|base| base.join("atelier")).ok_or_else(|| {
         Failure::refused("there is no home folder to keep data in; name a folder with --data")
     })
+}
+
+/// Who was in charge when an earlier process ended, and what comes of it.
+fn blame(atelier: &Atelier, Culprit { plugin, hash, hook, in_charge }: &Culprit) -> String {
+    if !in_charge {
+        return format!(
+            "an earlier run ended outside of any hook; the last one was {hook} of {plugin}, which may \
+             or may not have to do with it"
+        );
+    }
+    let strikes = atelier.decisions().load().map_or(1, |decided| {
+        decided.strikes.iter().filter(|it| it.plugin == *plugin && it.hash == *hash).count()
+    });
+    format!(
+        "an earlier run ended while {plugin} was in charge (hook {hook}, strike {strikes} of \
+         {MOST_STRIKES}); after {MOST_STRIKES} it is not loaded any more, unless it runs in a worker"
+    )
 }

@@ -35,6 +35,8 @@ const NAMES_AT: usize = 1024;
 const NAME: usize = 192;
 const SIZE: usize = 1 << 16;
 const MOST_NAMES: usize = (SIZE - NAMES_AT) / NAME;
+/// Beside the plugin's number: it is not in charge any more, but nobody was after it.
+const OVER: u64 = 1 << 63;
 /// Instead of a hook: the library is opened and the plugin is made.
 const LOADING: u32 = u32::MAX;
 
@@ -47,6 +49,8 @@ pub struct Culprit {
     pub hash: String,
     /// The hook, or `loading`.
     pub hook: String,
+    /// Whether it was in charge; otherwise it was the last one that had been.
+    pub in_charge: bool,
 }
 
 /// The page of this process.
@@ -148,8 +152,11 @@ pub struct InCharge<'c> {
 
 impl Drop for InCharge<'_> {
     fn drop(&mut self) {
-        // A child run's hook gives back to the hook that made the run.
-        self.slot.store(self.before, Ordering::Relaxed);
+        // A child run's hook gives back to the hook that made the run. What somebody spoilt may show
+        // when nobody is in charge, so the last one stays.
+        let nobody = self.before == 0 || self.before & OVER != 0;
+        let own = self.slot.load(Ordering::Relaxed);
+        self.slot.store(if nobody { own | OVER } else { self.before }, Ordering::Relaxed);
     }
 }
 
@@ -182,10 +189,14 @@ fn in_charge(bytes: &[u8]) -> Vec<Culprit> {
     }
     let slots = bytes[SLOTS_AT..SLOTS_AT + SLOTS * size_of::<u64>()].chunks_exact(size_of::<u64>());
     let words = slots.filter_map(|slot| Some(u64::from_ne_bytes(slot.try_into().ok()?)));
+    let words: Vec<u64> = words.filter(|word| *word != 0).collect();
+    let anybody = words.iter().any(|word| word & OVER == 0);
     words
-        .filter(|word| *word != 0)
+        .into_iter()
+        .filter(|word| word & OVER == 0 || !anybody)
         .map(|word| {
-            let (at, hook) = ((word >> 32) as usize - 1, word as u32);
+            let in_charge = word & OVER == 0;
+            let (at, hook) = (((word & !OVER) >> 32) as usize - 1, word as u32);
             let name = bytes.get(NAMES_AT + at * NAME..NAMES_AT + (at + 1) * NAME).unwrap_or(&[]);
             let name = String::from_utf8_lossy(name);
             let mut lines = name.split('\n');
@@ -197,6 +208,7 @@ fn in_charge(bytes: &[u8]) -> Vec<Culprit> {
                 plugin: lines.next().unwrap_or_default().to_owned(),
                 hash: lines.next().unwrap_or_default().to_owned(),
                 hook: hook.to_owned(),
+                in_charge,
             }
         })
         .collect()
@@ -263,13 +275,14 @@ mod tests {
         let culprit = || in_charge(&fs::read(&crumbs.path).unwrap());
         let of = |plugin: &str, hash: &str, hook: &str| {
             let [plugin, hash, hook] = [plugin, hash, hook].map(str::to_owned);
-            Culprit { plugin, hash, hook }
+            Culprit { plugin, hash, hook, in_charge: true }
         };
         assert_eq!(culprit(), [of("two", "bb", "after_step")]);
         drop(inner);
         assert_eq!(culprit(), [of("one", "aa", "run")]);
         drop(outer);
-        assert_eq!(culprit(), []);
+        let last = Culprit { in_charge: false, ..of("one", "aa", "run") };
+        assert_eq!(culprit(), [last]);
         let _loading = crumbs.loading(two);
         assert_eq!(culprit(), [of("two", "bb", "loading")]);
     }

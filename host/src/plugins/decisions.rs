@@ -97,14 +97,13 @@ impl Decided {
     /// Notes who was in charge when a process died.
     pub fn blame(&mut self, culprits: &[Culprit]) {
         let noticed = jiff::Timestamp::now();
-        self.strikes.extend(
-            culprits.iter().cloned().map(|Culprit { plugin, hash, hook }| Strike {
-                plugin,
-                hash,
-                hook,
-                noticed,
-            }),
-        );
+        let in_charge = culprits.iter().filter(|culprit| culprit.in_charge);
+        self.strikes.extend(in_charge.map(|culprit| Strike {
+            plugin: culprit.plugin.clone(),
+            hash: culprit.hash.clone(),
+            hook: culprit.hook.clone(),
+            noticed,
+        }));
     }
 }
 

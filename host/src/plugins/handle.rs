@@ -19,6 +19,11 @@ pub trait PluginHandle: Debug + Send + Sync {
     /// Where the hook fails.
     fn call(&self, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure>;
 
+    /// The process that runs its code, where that is another one than the host's.
+    fn process(&self) -> Option<u32> {
+        None
+    }
+
     /// Makes an instance for a run.
     ///
     /// # Errors

@@ -57,13 +57,15 @@ pub struct Workers {
     pub program: PathBuf,
     /// How long a hook may take, not counting what the host does for it; for ever without.
     pub deadline: Option<Duration>,
+    /// Environment variables that they have beside the host's.
+    pub environment: Vec<(String, String)>,
 }
 
 impl Workers {
     /// This very program as worker, with a minute for every hook. Right where the program is `atelier`.
     pub fn of_this_program() -> Option<Self> {
         let program = std::env::current_exe().ok()?;
-        Some(Self { program, deadline: Some(Duration::from_mins(1)) })
+        Some(Self { program, deadline: Some(Duration::from_mins(1)), environment: Vec::new() })
     }
 }
 

@@ -44,7 +44,8 @@ static const char *hook_name(uint32_t hook) {
 
 static uint32_t wreck(const char *fault, const AtelierCall *call) {
   if (strcmp(fault, "segfault") == 0) {
-    *(volatile int *)8 = 1;
+    static volatile uintptr_t nowhere = 8;
+    *(volatile int *)nowhere = 1;
   } else if (strcmp(fault, "close-descriptors") == 0) {
     for (int file = 0; file < 256; file++) close(file);
   } else if (strcmp(fault, "fork-bomb") == 0) {

@@ -173,6 +173,7 @@ fn isolating(wiring: Wiring, folder: &Path) -> Isolating {
         workers: Some(Workers {
             program: program.to_owned(),
             deadline: Some(Duration::from_mins(1)),
+            environment: Vec::new(),
         }),
         granted_to_all: Needs { write: vec![folder.to_owned()], ..Needs::default() },
         ..Isolating::default()

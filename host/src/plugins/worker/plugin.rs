@@ -104,12 +104,6 @@ impl WorkerPlugin {
         let (process, told) = plugin.0.start()?;
         Ok(Opened { plugin, process, told })
     }
-
-    /// The process of the worker, where there is one.
-    pub fn process_id(&self) -> Option<u32> {
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.process.as_ref().and_then(|process| process.process_id())
-    }
 }
 
 impl Opened {
@@ -148,7 +142,7 @@ impl Inner {
             log_level: log::most().code(),
         };
         let unusable = |reason: String| LoadError::Worker { reason };
-        let (process, loaded) = Process::start(&self.workers.program, &self.id, &load)
+        let (process, loaded) = Process::start(&self.workers, &self.id, &load)
             .map_err(|error| unusable(format!("{}: {error}", self.workers.program.display())))?;
         Ok((process, loaded.map_err(unusable)?))
     }
@@ -240,6 +234,11 @@ fn hook_name(frame: &Frame) -> &'static str {
 }
 
 impl PluginHandle for WorkerPlugin {
+    fn process(&self) -> Option<u32> {
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.process.as_ref().and_then(|process| process.process_id())
+    }
+
     fn call(&self, frame: &Frame, host: &mut dyn HookHost) -> Result<(), CallFailure> {
         let process = self.0.process()?;
         let deadline = self.0.workers.deadline;

@@ -8,7 +8,6 @@ use std::{
         fd::{AsFd as _, BorrowedFd},
         unix::process::{CommandExt as _, ExitStatusExt as _},
     },
-    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -26,7 +25,7 @@ use super::{
     memory::Arena,
     protocol::{Converse, FromHost, FromWorker, Load, Loaded, LogLine, Target, Told, What},
 };
-use crate::plugins::{PluginId, log, wire};
+use crate::plugins::{PluginId, Workers, log, wire};
 
 /// Lines of a worker's output that are told when it dies.
 const LAST_LINES: usize = 20;
@@ -104,13 +103,13 @@ impl Tail {
 impl Process {
     /// Starts a worker and lets it open its library.
     pub(super) fn start(
-        program: &PathBuf,
+        workers: &Workers,
         id: &PluginId,
         load: &Load,
     ) -> io::Result<(Self, Result<Told, String>)> {
         let (ours, theirs) = pair()?;
         let (output, printed) = io::pipe()?;
-        let mut command = Command::new(program);
+        let mut command = Command::new(&workers.program);
         command
             .arg("worker")
             .arg(id.as_str())
@@ -118,6 +117,7 @@ impl Process {
             .stdout(printed.try_clone()?)
             .stderr(printed)
             // Beside its own folder there is nothing that it may write to.
+            .envs(workers.environment.iter().map(|(name, value)| (name, value)))
             .env("ATELIER_WORKER", id.as_str())
             .env("TMPDIR", load.data.join("tmp"))
             .process_group(0);
