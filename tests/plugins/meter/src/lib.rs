@@ -43,6 +43,14 @@ impl Run for Meter {
         Ok(())
     }
 
+    /// Every pixel of a picture.
+    fn postprocess_image(&mut self, cx: &mut ImageCx<'_>) -> HookResult {
+        for byte in cx.image_mut().data {
+            *byte = 255 - *byte;
+        }
+        Ok(())
+    }
+
     /// Nothing at all.
     fn after_step(&mut self, _: &mut AfterStepCx<'_>) -> HookResult {
         Ok(())
