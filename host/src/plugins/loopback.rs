@@ -61,11 +61,13 @@ fn through<T>(
     let mut link = Bytes { host };
     let mut far = Far::new(&mut link, options);
     let outcome = call(&frame, &mut far);
-    if outcome.is_ok() {
-        far.send_back();
-    }
+    let written = over_the_wire(&far.written());
     wire::count(link.host, &over_the_wire(&options.reads()));
-    outcome.map_err(|failure| over_the_wire(&WireFailure::from(failure)).into())
+    let made =
+        outcome.map_err(|failure| CallFailure::from(over_the_wire(&WireFailure::from(failure))))?;
+    // The host has lent these for writing, so it takes them back.
+    let _ = wire::put_back(link.host, &InMessages, &written);
+    Ok(made)
 }
 
 impl PluginHandle for Loopback {

@@ -10,7 +10,7 @@ use atelier_plugin_abi::{
 
 use super::{
     cache::Cache,
-    message::{Answer, Ask, Data, Request, Work},
+    message::{Answer, Ask, Data, Lent, Request, Work},
 };
 
 /// The way to the near end.
@@ -35,19 +35,12 @@ pub(in crate::plugins) trait Link {
 }
 
 /// The host as the plugin's end has it. Buffers that were lent for writing go back when the hook has
-/// succeeded.
+/// succeeded: [`Far::written`].
 pub(in crate::plugins) struct Far<'l, L> {
     link: &'l mut L,
     options: &'l mut Cache,
     fields: HashMap<(u32, u64), Value>,
     lent: HashMap<(u32, u64), Lent>,
-}
-
-struct Lent {
-    shape: [usize; 4],
-    rank: usize,
-    data: Data,
-    written: bool,
 }
 
 fn unexpected(answer: &Answer) -> Refusal {
@@ -75,14 +68,16 @@ impl<'l, L: Link> Far<'l, L> {
         self.ask(request).map(|_| ())
     }
 
-    /// Sends home what was written.
-    pub(in crate::plugins) fn send_back(&mut self) {
-        for ((buffer, index), lent) in std::mem::take(&mut self.lent) {
-            if lent.written {
-                // The host has lent this buffer for writing, so it takes it back.
-                let _ = self.ask(Request::PutBuffer { buffer, index, data: lent.data });
-            }
-        }
+    /// Takes buffers that the near end lends unasked.
+    #[cfg(all(feature = "worker", target_os = "linux"))]
+    pub(in crate::plugins) fn take(&mut self, lent: Vec<Lent>) {
+        self.lent.extend(lent.into_iter().map(|lent| ((lent.buffer, lent.index), lent)));
+    }
+
+    /// What was lent to be changed and goes home now; nothing is lent after that.
+    pub(in crate::plugins) fn written(&mut self) -> Vec<Lent> {
+        let lent = std::mem::take(&mut self.lent).into_values();
+        lent.filter(|lent| lent.written).collect()
     }
 }
 
@@ -146,7 +141,8 @@ impl<L: Link> HookHost for Far<'_, L> {
             let Answer::Buffer { shape, rank, data } = answer else {
                 return Err(unexpected(&answer));
             };
-            self.lent.insert(at, Lent { shape, rank, data, written: write });
+            let (buffer, index) = at;
+            self.lent.insert(at, Lent { buffer, index, shape, rank, data, written: write });
         }
         let Some(lent) = self.lent.get_mut(&at) else {
             return Err(Refusal::new(Status::HostFailed, "no buffer came back"));
@@ -163,7 +159,11 @@ impl<L: Link> HookHost for Far<'_, L> {
         size: (u64, u64),
     ) -> Result<(), Refusal> {
         // Indices and sizes change: what was written goes home first, all that was lent is void.
-        self.send_back();
+        let written = self.written();
+        if !written.is_empty() {
+            // The host has lent these for writing, so it takes them back.
+            let _ = self.ask(Request::PutBack(written));
+        }
         self.fields.clear();
         self.done(Request::Resize { buffer: buffer.code(), op: op.code(), index, size })
     }

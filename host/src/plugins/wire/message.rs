@@ -192,11 +192,7 @@ pub(in crate::plugins) enum Request {
         index: u64,
         write: bool,
     },
-    PutBuffer {
-        buffer: u32,
-        index: u64,
-        data: Data,
-    },
+    PutBack(Vec<Lent>),
     Resize {
         buffer: u32,
         op: u32,
@@ -250,6 +246,18 @@ pub(in crate::plugins) enum Answer {
 pub(in crate::plugins) struct Ask {
     pub(in crate::plugins) reads: Vec<Read>,
     pub(in crate::plugins) request: Request,
+}
+
+/// A buffer of the host's as the far end has it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in crate::plugins) struct Lent {
+    pub(in crate::plugins) buffer: u32,
+    pub(in crate::plugins) index: u64,
+    pub(in crate::plugins) shape: [usize; 4],
+    pub(in crate::plugins) rank: usize,
+    pub(in crate::plugins) data: Data,
+    /// Whether it was lent to be changed.
+    pub(in crate::plugins) written: bool,
 }
 
 /// Reads of one option.

@@ -15,8 +15,10 @@ pub(super) use cache::Cache;
 pub(super) use far::{Far, Link};
 pub(super) use message::{Answer, Ask, Data, Place, WireFailure, WireFrame};
 #[cfg(all(feature = "worker", target_os = "linux"))]
-pub(super) use message::{Read, Request, WireRefusal};
-pub(super) use near::{count, respond};
+pub(super) use message::{Lent, Read, Request, WireRefusal};
+#[cfg(all(feature = "worker", target_os = "linux"))]
+pub(super) use near::lend;
+pub(super) use near::{count, put_back, respond};
 
 /// How one end puts elements where the other one reaches them.
 pub(super) trait Memory {

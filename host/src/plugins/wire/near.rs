@@ -8,7 +8,7 @@ use atelier_plugin_abi::{
 
 use super::{
     Memory,
-    message::{Answer, Ask, Data, Read, Request, Scalar, WireRefusal, Work},
+    message::{Answer, Ask, Data, Lent, Read, Request, Scalar, WireRefusal, Work},
 };
 
 /// Does what the far end asks for.
@@ -60,12 +60,11 @@ fn answer(
             Answer::Done
         }
         Request::Buffer { buffer, index, write } => {
-            let view = host.buffer(code(Buffer::from_code(buffer))?, index, write)?;
-            Answer::Buffer { shape: view.shape, rank: view.rank, data: memory.put(&view.elements)? }
+            let Lent { shape, rank, data, .. } = lend(host, memory, (buffer, index, write))?;
+            Answer::Buffer { shape, rank, data }
         }
-        Request::PutBuffer { buffer, index, data } => {
-            let view = host.buffer(code(Buffer::from_code(buffer))?, index, true)?;
-            take_back(view.elements, memory.look(&data)?)?;
+        Request::PutBack(written) => {
+            put_back(host, memory, &written)?;
             Answer::Done
         }
         Request::Resize { buffer, op, index, size } => {
@@ -92,6 +91,30 @@ fn answer(
             Answer::Done
         }
     })
+}
+
+/// Takes back what the far end had to change.
+pub(in crate::plugins) fn put_back(
+    host: &mut dyn HookHost,
+    memory: &dyn Memory,
+    written: &[Lent],
+) -> Result<(), Refusal> {
+    for lent in written {
+        let view = host.buffer(code(Buffer::from_code(lent.buffer))?, lent.index, true)?;
+        take_back(view.elements, memory.look(&lent.data)?)?;
+    }
+    Ok(())
+}
+
+/// Lends a buffer.
+pub(in crate::plugins) fn lend(
+    host: &mut dyn HookHost,
+    memory: &mut dyn Memory,
+    (buffer, index, written): (u32, u64, bool),
+) -> Result<Lent, Refusal> {
+    let view = host.buffer(code(Buffer::from_code(buffer))?, index, written)?;
+    let (shape, rank, data) = (view.shape, view.rank, memory.put(&view.elements)?);
+    Ok(Lent { buffer, index, shape, rank, data, written })
 }
 
 /// Copies what came back into the host's memory, unless it never left it.

@@ -5,7 +5,7 @@ use std::{
     io::{self, IoSlice, IoSliceMut},
     mem::MaybeUninit,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::net::{
@@ -20,6 +20,8 @@ use serde::{Serialize, de::DeserializeOwned};
 const LONGEST: usize = 64 << 20;
 /// Bytes in front of a message: its length.
 const HEAD: usize = 4;
+/// How long an eager end watches its socket.
+const WATCH: Duration = Duration::from_micros(100);
 /// Files that one message carries at most; more of them go with an empty one before it.
 pub(super) const FILES: usize = 16;
 
@@ -32,6 +34,7 @@ pub(super) struct Channel {
     inbox: Vec<u8>,
     filled: usize,
     files: VecDeque<OwnedFd>,
+    eager: bool,
 }
 
 /// Two ends that lead to each other.
@@ -41,7 +44,20 @@ pub(super) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
 
 impl Channel {
     pub(super) fn new(socket: OwnedFd) -> Self {
-        Self { socket, outbox: Vec::new(), inbox: Vec::new(), filled: 0, files: VecDeque::new() }
+        Self {
+            socket,
+            outbox: Vec::new(),
+            inbox: Vec::new(),
+            filled: 0,
+            files: VecDeque::new(),
+            eager: false,
+        }
+    }
+
+    /// This end watches the socket for a moment before it sleeps. To be woken takes longer than most
+    /// answers do.
+    pub(super) fn eager(self) -> Self {
+        Self { eager: true, ..self }
     }
 
     /// A second handle on this end: one to send, one to receive.
@@ -125,10 +141,15 @@ impl Channel {
         if self.inbox.len() < self.filled + PIECE {
             self.inbox.resize(self.filled + PIECE, 0);
         }
+        let watched = self.eager.then(Instant::now);
         let received = loop {
+            let watches = watched.is_some_and(|since| since.elapsed() < WATCH);
+            let flags = if watches { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
             let piece = &mut [IoSliceMut::new(&mut self.inbox[self.filled..])];
-            match recvmsg(&self.socket, piece, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+            match recvmsg(&self.socket, piece, &mut ancillary, flags | RecvFlags::CMSG_CLOEXEC) {
                 Err(rustix::io::Errno::INTR) => {}
+                // Where there are more threads than processors, the other end may need this one.
+                Err(rustix::io::Errno::AGAIN) if watches => std::thread::yield_now(),
                 other => break other?,
             }
         };

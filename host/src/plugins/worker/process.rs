@@ -1,7 +1,7 @@
 //! A worker as its host has it: a process to start, to talk to, to listen to and to end.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     fmt,
     io::{self, BufRead as _, BufReader, PipeReader, Read as _},
     os::{
@@ -25,12 +25,17 @@ use super::{
     memory::Arena,
     protocol::{Converse, FromHost, FromWorker, Load, Loaded, LogLine, Target, Told, What},
 };
-use crate::plugins::{PluginId, Workers, log, wire};
+use crate::plugins::{
+    PluginId, Workers, log,
+    wire::{self, Lent, Request},
+};
 
 /// Lines of a worker's output that are told when it dies.
 const LAST_LINES: usize = 20;
 /// A longer line of output is cut.
 const LONGEST_LINE: usize = 1000;
+/// As many buffers as go with a call unasked.
+const MOST_HABITS: usize = 8;
 /// How long a worker may take to open its library.
 const LOADING: Duration = Duration::from_mins(1);
 /// How long a worker that closed its socket may take to end.
@@ -159,7 +164,12 @@ impl Process {
         }
         let (ours, theirs) = pair()?;
         lock(&self.control).send(&Converse, &[theirs.as_fd()])?;
-        Ok(Conversation { channel: Channel::new(ours), arena: Arena::default() })
+        Ok(Conversation {
+            channel: Channel::new(ours).eager(),
+            arena: Arena::default(),
+            habits: HashMap::new(),
+            patience: None,
+        })
     }
 
     /// Takes a conversation back whose instance is closed.
@@ -322,6 +332,10 @@ fn listen_to_log(
 pub(super) struct Conversation {
     channel: Channel,
     arena: Arena,
+    /// The buffers that each hook asked for the last time it was called: buffer, index, whether to
+    /// change it. The next time they go with the call.
+    habits: HashMap<u32, Vec<(u32, u64, bool)>>,
+    patience: Option<Duration>,
 }
 
 impl Conversation {
@@ -337,17 +351,42 @@ impl Conversation {
         host: &mut dyn HookHost,
     ) -> io::Result<Result<(), CallFailure>> {
         self.arena.release();
-        self.channel.patience(deadline)?;
+        if self.patience != deadline {
+            self.channel.patience(deadline)?;
+            self.patience = deadline;
+        }
         let options = host.options_version();
-        self.send(What::Call { target, frame: frame.into(), options })?;
+        let habit = self.habits.entry(frame.hook).or_default();
+        // What is not there this time is asked for, and refused then.
+        let lent: Vec<Lent> = std::mem::take(habit)
+            .into_iter()
+            .filter_map(|which| wire::lend(host, &mut self.arena, which).ok())
+            .collect();
+        let mut used: Vec<_> = lent.iter().map(|it| (it.buffer, it.index, it.written)).collect();
+        self.send(What::Call { target, frame: frame.into(), options, lent })?;
         loop {
             match self.channel.receive()? {
                 FromWorker::Ask(ask) => {
+                    match ask.request {
+                        Request::Buffer { buffer, index, write } => {
+                            used.retain(|(b, i, _)| (*b, *i) != (buffer, index));
+                            used.push((buffer, index, write));
+                        }
+                        // Indices mean something else from here on.
+                        Request::Resize { .. } => used.clear(),
+                        _ => {}
+                    }
                     let answer = wire::respond(host, &mut self.arena, ask);
                     self.send(What::Answer(answer))?;
                 }
-                FromWorker::Done { outcome, reads } => {
+                FromWorker::Done { outcome, reads, written } => {
                     wire::count(host, &reads);
+                    if outcome.is_ok() {
+                        // The host has lent these for writing, so it takes them back.
+                        let _ = wire::put_back(host, &self.arena, &written);
+                    }
+                    used.truncate(MOST_HABITS);
+                    self.habits.insert(frame.hook, used);
                     return Ok(outcome.map_err(Into::into));
                 }
             }

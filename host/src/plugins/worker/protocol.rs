@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::Enforced;
 use crate::plugins::{
     isolation::Limits,
-    wire::{Answer, Ask, Read, WireFailure, WireFrame, WireRefusal},
+    wire::{Answer, Ask, Lent, Read, WireFailure, WireFrame, WireRefusal},
 };
 
 /// The first message: what the worker is for.
@@ -73,10 +73,12 @@ pub(super) struct FromHost {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum What {
+    /// With the buffers that the hook asked for the last time.
     Call {
         target: Target,
         frame: WireFrame,
         options: Option<[u64; 2]>,
+        lent: Vec<Lent>,
     },
     Answer(Result<Answer, WireRefusal>),
     /// Nothing: it brings regions.
@@ -87,5 +89,10 @@ pub(super) enum What {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromWorker {
     Ask(Ask),
-    Done { outcome: Result<(), WireFailure>, reads: Vec<Read> },
+    /// With what was lent to be changed.
+    Done {
+        outcome: Result<(), WireFailure>,
+        reads: Vec<Read>,
+        written: Vec<Lent>,
+    },
 }

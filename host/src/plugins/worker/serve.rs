@@ -27,7 +27,7 @@ use super::{
 use crate::plugins::{
     isolation::Limits,
     library,
-    wire::{Answer, Ask, Cache, Data, Far, Link, Request},
+    wire::{Answer, Ask, Cache, Data, Far, Lent, Link, Request},
 };
 
 /// Runs this process as a worker: its standard input is the socket that leads to the host.
@@ -140,30 +140,41 @@ struct Conversation {
 
 impl Conversation {
     fn new(socket: OwnedFd) -> Self {
-        let socket = Socket { channel: Channel::new(socket), regions: Vec::new() };
+        let socket = Socket { channel: Channel::new(socket).eager(), regions: Vec::new() };
         Self { socket, run: None, options: Cache::default() }
     }
 
     fn serve(mut self, shared: &Shared) {
         // It ends when the host has closed its end.
         while let Ok(what) = self.socket.receive() {
-            let What::Call { target, frame, options } = what else { continue };
+            let What::Call { target, frame, options, lent } = what else { continue };
             shared.allow_cpu();
             if target == Target::Start {
                 self.options = Cache::default();
             }
             self.options.begin(options);
-            let outcome = self.call(shared, target, &frame.into());
-            let outcome = outcome.map_err(Into::into);
-            let done = FromWorker::Done { outcome, reads: self.options.reads() };
+            let outcome = self.call(shared, target, &frame.into(), lent);
+            let (outcome, written) = match outcome {
+                Ok(written) => (Ok(()), written),
+                Err(failure) => (Err(failure.into()), Vec::new()),
+            };
+            let done = FromWorker::Done { outcome, reads: self.options.reads(), written };
             if self.socket.channel.send(&done, &[]).is_err() {
                 return;
             }
         }
     }
 
-    fn call(&mut self, shared: &Shared, target: Target, frame: &Frame) -> Result<(), CallFailure> {
+    /// Returns what goes home.
+    fn call(
+        &mut self,
+        shared: &Shared,
+        target: Target,
+        frame: &Frame,
+        lent: Vec<Lent>,
+    ) -> Result<Vec<Lent>, CallFailure> {
         let mut far = Far::new(&mut self.socket, &mut self.options);
+        far.take(lent);
         let missing = || CallFailure {
             status: Status::HostFailed,
             words: Words {
@@ -185,8 +196,7 @@ impl Conversation {
             Target::Run => self.run.as_mut().ok_or_else(missing)?.call(frame, &mut far)?,
             Target::Close => self.run.take().ok_or_else(missing)?.close(frame, &mut far)?,
         }
-        far.send_back();
-        Ok(())
+        Ok(far.written())
     }
 }
 
