@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 refused before anything began, 130 cancelled.
 
 mod consent;
+mod doctor;
 mod draw;
 mod error;
 mod host;
@@ -116,6 +117,8 @@ enum Command {
     /// Lists checkpoints
     #[command(subcommand)]
     Models(models::Models),
+    /// Looks over everything that is installed, and says what to do about what is wrong
+    Doctor,
     /// Serves one plugin: the host starts this itself
     #[command(hide = true)]
     Worker {
@@ -171,6 +174,7 @@ fn run(ui: &Ui, global: &Global, command: Command) -> Result<(), Failure> {
             schema::run(ui);
             Ok(())
         }
+        Command::Doctor => doctor::run(ui, global),
         Command::Worker { .. } => Err(worker::refused()),
     }
 }

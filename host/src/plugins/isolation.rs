@@ -27,6 +27,14 @@ impl Isolation {
     /// All of them, by the words that options and flags use.
     pub const WORDS: [&'static str; 2] = ["in-process", "worker"];
 
+    /// Where that is, for people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::InProcess => "in the host's process",
+            Self::Worker => "in a worker",
+        }
+    }
+
     /// The word for it.
     pub fn word(self) -> &'static str {
         match self {

@@ -36,4 +36,4 @@ pub use isolation::{Isolating, Isolation, Limits, Needs, Workers};
 pub use loopback::ThroughBytes;
 pub use manifest::Manifest;
 pub use order::Order;
-pub use registry::{Entry, LiveOptions, Loader, Plugin, PluginSet, PluginState};
+pub use registry::{Entry, LiveOptions, Loader, Loading, Plugin, PluginSet, PluginState};

@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Instant,
 };
 
 use atelier_plugin_abi::{
@@ -166,6 +167,17 @@ pub struct Entry {
     pub hash: Option<String>,
     /// What became of it.
     pub state: PluginState,
+    /// What it cost to load it, where it was.
+    pub loading: Option<Loading>,
+}
+
+/// What it cost to load a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Loading {
+    /// Seconds, from opening the library to the finished plugin.
+    pub seconds: f64,
+    /// By how many KiB the host's resident memory grew; a worker's is in its own process.
+    pub host_kib: Option<i64>,
 }
 
 /// Loads plugins into a store.
@@ -224,6 +236,7 @@ impl Loader {
             manifest: None,
             hash: None,
             state: PluginState::Disabled { by },
+            loading: None,
         };
         match self.inspect(path) {
             Ok((manifest, library)) => {
@@ -236,8 +249,13 @@ impl Loader {
     }
 
     fn load_one(&self, path: &Path, store: &Arc<LiveOptions>) -> Entry {
-        let mut entry =
-            Entry { path: path.to_owned(), manifest: None, hash: None, state: PluginState::Active };
+        let mut entry = Entry {
+            path: path.to_owned(),
+            manifest: None,
+            hash: None,
+            state: PluginState::Active,
+            loading: None,
+        };
         let (manifest, library) = match self.inspect(path) {
             Ok(found) => found,
             Err(error) => {
@@ -266,12 +284,18 @@ impl Loader {
                 PluginState::Quarantined { strikes: strikes.len(), hook: last.hook.clone() };
             return entry;
         }
-        let loaded = self
-            .check_trust(path, &manifest, &library, &decided)
-            .and_then(|()| self.load(manifest, &library, path, store));
-        if let Err(error) = loaded {
-            tracing::warn!(path = %path.display(), "plugin not loaded: {error}");
-            entry.state = PluginState::Failed(error);
+        let loaded = self.check_trust(path, &manifest, &library, &decided).and_then(|()| {
+            let (begin, before) = (Instant::now(), resident_kib(None));
+            self.load(manifest, &library, path, store)?;
+            let host_kib = before.zip(resident_kib(None)).map(|(before, after)| after - before);
+            Ok(Loading { seconds: begin.elapsed().as_secs_f64(), host_kib })
+        });
+        match loaded {
+            Ok(loading) => entry.loading = Some(loading),
+            Err(error) => {
+                tracing::warn!(path = %path.display(), "plugin not loaded: {error}");
+                entry.state = PluginState::Failed(error);
+            }
         }
         entry
     }
@@ -498,6 +522,14 @@ fn no_workers(manifest: &Manifest) -> LoadError {
             remedy: "set plugin_isolation and isolated_plugins to what they were, or run `atelier`",
         }
     }
+}
+
+/// The resident memory of a process, this one without a number, where the system tells.
+pub fn resident_kib(process: Option<u32>) -> Option<i64> {
+    let process = process.map_or_else(|| "self".to_owned(), |process| process.to_string());
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 fn differing_field(file: &Manifest, code: &Manifest) -> String {

@@ -15,7 +15,13 @@ use crate::{
         error::Failure,
         ui::{Ui, short_path, style},
     },
-    plugins::{LoadError, Manifest, cache, manifest::PanicStrategy, preflight},
+    plugins::{
+        Isolation, LoadError, Manifest, Needs, cache,
+        decisions::MOST_STRIKES,
+        manifest::PanicStrategy,
+        preflight,
+        trust::{self, Candidate},
+    },
 };
 
 #[derive(Debug, Args)]
@@ -32,6 +38,14 @@ struct Report {
     hash: String,
     manifest: Option<Manifest>,
     host_abi: String,
+    /// Why it may run; none where it may not.
+    trusted: Option<String>,
+    /// Where it runs.
+    isolation: Option<Isolation>,
+    /// What it may use in a worker beyond what every plugin may.
+    granted: Needs,
+    /// Processes that died in its hooks.
+    strikes: usize,
     /// The first check that fails; those that need the code to run are not among them.
     problem: Option<String>,
 }
@@ -80,6 +94,10 @@ fn look(atelier: &Atelier, path: &Path) -> Result<Report, Failure> {
         hash: library.hash,
         manifest: None,
         host_abi: ABI_VERSION.to_string(),
+        trusted: None,
+        isolation: None,
+        granted: Needs::default(),
+        strikes: 0,
         problem: None,
     };
     let mut check = || -> Result<(), LoadError> {
@@ -87,6 +105,16 @@ fn look(atelier: &Atelier, path: &Path) -> Result<Report, Failure> {
         report.manifest.insert(Manifest::of_library(&library.bytes)?).check()
     };
     report.problem = check().err().map(|error| error.to_string());
+    let decided = atelier.decisions().load()?;
+    let manifest = report.manifest.as_ref();
+    let candidate = Candidate { path, manifest, hash: &report.hash, bytes: &library.bytes };
+    report.trusted = trust::known(&candidate, &decided).map(|known| known.words());
+    if let Some(manifest) = manifest {
+        let options = &atelier.store().load().options;
+        report.isolation = Some(atelier.isolating().choose(manifest, options));
+        report.granted = decided.granted.get(&manifest.id).cloned().unwrap_or_default();
+        report.strikes = decided.strikes(&manifest.id, &report.hash).count();
+    }
     Ok(report)
 }
 
@@ -107,13 +135,25 @@ fn print(ui: &Ui, report: &Report) {
             "panics",
             match manifest.panic {
                 PanicStrategy::Unwind => "are caught",
-                PanicStrategy::Abort => "would end the host",
+                PanicStrategy::Abort => "end its process: it only runs in a worker",
                 PanicStrategy::None => "do not exist: it is not written in Rust",
             },
         );
         line("hooks", &listed(&manifest.hooks));
         line("before", &listed(&manifest.before));
         line("after", &listed(&manifest.after));
+        line("runs", report.isolation.unwrap_or_default().words());
+        line("needs", &manifest.needs.to_string());
+        line("granted", &report.granted.to_string());
+        if report.strikes > 0 {
+            let strikes =
+                format!("{} of {MOST_STRIKES}: the host died in its hooks", report.strikes);
+            line("strikes", &ui.paint(style::CARE, &strikes));
+        }
+    }
+    match &report.trusted {
+        Some(why) => line("trusted", why),
+        None => line("trusted", &ui.paint(style::CARE, "no: it does not run until you say so")),
     }
     match &report.problem {
         Some(problem) => line("check", &ui.paint(style::ERROR, problem)),
