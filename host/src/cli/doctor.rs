@@ -77,7 +77,12 @@ pub(super) fn run(ui: &Ui, global: &Global) -> Result<(), Failure> {
         plugins: plugins.collect(),
         findings: findings(&atelier),
     };
-    if ui.json { Ok(ui.document(&report)?) } else { Ok(tell(ui, &report)) }
+    if ui.json {
+        ui.document(&report)?;
+    } else {
+        tell(ui, &report);
+    }
+    Ok(())
 }
 
 fn patient(entry: &Entry, set: &PluginSet, runs: &[RunRecord]) -> Patient {

@@ -57,14 +57,15 @@ fn tried(try_one: impl Fn(&Fault, &str) -> Outcome + Sync) -> BTreeMap<&'static 
 #[test]
 fn the_table_of_what_plugins_can_do_is_as_the_page_has_it() {
     let (here, worker) = (tried(here::outcome), tried(worker::outcome));
-    let mut table =
-        String::from("| fault | in the host's process | in a worker |\n|---|---|---|\n");
-    for fault in faults() {
+    let row = |fault: Fault| {
         let cell = |rows: &BTreeMap<&str, Vec<String>>| {
             rows.get(fault.name).map(|told| told.join("; ")).unwrap_or_default()
         };
-        table += &format!("| {} | {} | {} |\n", fault.words, cell(&here), cell(&worker));
-    }
+        format!("| {} | {} | {} |", fault.words, cell(&here), cell(&worker))
+    };
+    let heading = ["| fault | in the host's process | in a worker |", "|---|---|---|"];
+    let lines = heading.map(str::to_owned).into_iter().chain(faults().into_iter().map(row));
+    let table: String = lines.flat_map(|line| [line, "\n".to_owned()]).collect();
     let path = root().join("docs/isolation.md");
     let page = std::fs::read_to_string(&path).expect("the page");
     let (begin, end) = ("<!-- the table -->\n", "<!-- its end -->\n");
