@@ -18,6 +18,7 @@ use crate::{
         crumbs::{Crumbs, Culprit},
         decisions::Decisions,
         discover,
+        lock::{Lock, LockError},
         trust::Trust,
     },
     run::{FileRecords, Runner, RunnerBuilder, pipeline::ModelProvider},
@@ -41,6 +42,8 @@ pub struct Config {
     pub trust: Trust,
     /// Loads no plugin at all, whatever is selected.
     pub safe: bool,
+    /// Refuses to open with other plugins than those in the lock file.
+    pub locked: bool,
 }
 
 /// Why a host cannot be opened.
@@ -67,6 +70,9 @@ pub enum OpenError {
     /// The program's own options contradict each other.
     #[error("the host's own options: {0}")]
     Schema(#[from] SchemaError),
+    /// The lock file cannot be used, or the plugins are not those in it.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A folder of plugins cannot be read.
     #[error("{} cannot be read ({source})", path.display())]
     Plugins {
@@ -130,8 +136,15 @@ impl Atelier {
             isolating,
             trust: config.trust.clone(),
             crumbs,
+            lock: config.locked.then(|| Lock::load(&data)).transpose()?,
             ..loader(&data)
         };
+        if let Some(lock) = &loader.lock {
+            let drift = lock.drift(&loader.look_at(&found));
+            if !drift.is_empty() {
+                return Err(LockError::Drifted(drift).into());
+            }
+        }
         let plugins = if config.safe {
             found.iter().map(|path| loader.leave_out(path, "--safe")).collect()
         } else {
@@ -237,6 +250,7 @@ fn loader(data: &Path) -> Loader {
         trust: Trust::default(),
         decisions: Decisions::of(data),
         crumbs: None,
+        lock: None,
     }
 }
 

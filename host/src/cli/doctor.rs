@@ -15,9 +15,7 @@ use super::{
 use crate::{
     Atelier,
     engine::EngineProvider,
-    plugins::{
-        Entry, Isolation, LoadError, Loading, PluginSet, PluginState, registry::resident_kib,
-    },
+    plugins::{Entry, Isolation, LoadError, Loading, PluginSet, PluginState, entry::resident_kib},
     run::{RecordStore as _, RunRecord, pipeline::ModelProvider as _},
 };
 

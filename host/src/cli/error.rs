@@ -6,7 +6,7 @@ use super::ui::{Ui, style};
 use crate::{
     OpenError,
     options::{ConfigError, SetError},
-    plugins::{LoadError, decisions::DecisionsError},
+    plugins::{LoadError, decisions::DecisionsError, install::InstallError, lock::LockError},
     run::{Refused, RunError, record::RecordError},
 };
 
@@ -137,7 +137,29 @@ impl From<RecordError> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        Self::failed(error)
+        match error {
+            // Nothing was begun.
+            OpenError::Lock(error) => error.into(),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<LockError> for Failure {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::Io { .. } => Self::failed(error),
+            other => Self::refused(other),
+        }
+    }
+}
+
+impl From<InstallError> for Failure {
+    fn from(error: InstallError) -> Self {
+        match error {
+            InstallError::Write { .. } => Self::failed(error),
+            other => Self::refused(other),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) fn open(ui: &Ui, global: &Global) -> Result<Atelier, Failure> {
         no_extensions: global.no_extensions,
         trust: Trust::Ask(Arc::new(AtTerminal)),
         safe: global.safe,
+        locked: global.locked,
         isolating: Isolating {
             all: global.isolation.map(Into::into),
             workers: Workers::of_this_program(),

@@ -53,6 +53,9 @@ struct Global {
     /// Starts without any plugin; which ones are enabled stays as it is
     #[arg(long, global = true)]
     safe: bool,
+    /// Refuses other plugins than those in the lock file
+    #[arg(long, global = true)]
+    locked: bool,
     /// Where plugins run, whatever options and manifests say
     #[arg(long, value_name = "WHERE", global = true)]
     isolation: Option<Isolation>,

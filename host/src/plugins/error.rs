@@ -154,6 +154,12 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
     },
+    /// A library that the lock file does not have.
+    #[error("{id} is not the one in the lock file; see `atelier plugins verify`")]
+    NotLocked {
+        /// Its id.
+        id: PluginId,
+    },
     /// A second plugin with the same id.
     #[error("another plugin with id “{id}” is loaded already, from {}; remove one of them", other.display())]
     DuplicateId {

@@ -1,27 +1,33 @@
 //! Plugins: found, looked at, loaded, ordered, called.
 //!
 //! Read in the order of a plugin's life: [`discover`] finds libraries, [`cache`] makes the private
-//! copy, [`preflight`] and [`manifest`] look at it without running any of it, [`library`] opens it,
-//! [`isolation`] says where it runs, [`declaration`] reads what it adds, [`registry`] keeps it, [`order`] says when it is called, and
-//! [`handle`] is how.
+//! copy, [`preflight`] and [`manifest`] look at it without running any of it, [`trust`] says whether it
+//! may run and [`isolation`] where, [`library`] opens it, [`declaration`] reads what it adds, [`set`]
+//! keeps it, [`order`] says when it is called, and [`handle`] is how. [`loader`] leads through all that.
 
 pub mod cache;
 pub mod crumbs;
 pub mod decisions;
 pub mod declaration;
 pub mod discover;
+pub mod entry;
 mod error;
 pub mod handle;
 mod id;
+#[cfg(feature = "install")]
+pub mod install;
 mod isolation;
 pub mod library;
+mod loader;
+pub mod lock;
 pub mod log;
 pub mod loopback;
 pub mod manifest;
+mod opened;
 pub mod order;
 mod outside;
 pub mod preflight;
-pub mod registry;
+mod set;
 pub mod trust;
 pub mod values;
 mod wire;
@@ -29,11 +35,13 @@ mod wire;
 pub mod worker;
 
 pub use declaration::{ArgSpec, Declaration, GivenArgs};
+pub use entry::{Entry, Loading, PluginState};
 pub use error::LoadError;
 pub use handle::{Decorator, PluginHandle, RunHandle};
 pub use id::{BadId, PluginId};
 pub use isolation::{Isolating, Isolation, Limits, Needs, Workers};
+pub use loader::Loader;
 pub use loopback::ThroughBytes;
 pub use manifest::Manifest;
 pub use order::Order;
-pub use registry::{Entry, LiveOptions, Loader, Loading, Plugin, PluginSet, PluginState};
+pub use set::{LiveOptions, Plugin, PluginSet};

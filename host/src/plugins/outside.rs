@@ -8,7 +8,7 @@ use atelier_plugin_abi::{
     host::{BufferView, HookHost, Refusal, ServiceReply, ServiceRequest},
 };
 
-use super::{PluginId, log, registry::LiveOptions, values::to_plugin};
+use super::{LiveOptions, PluginId, log, values::to_plugin};
 
 /// The host as a plugin meets it while it is made: options and log, nothing else.
 pub(super) struct Outside<'a> {

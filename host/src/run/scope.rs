@@ -126,6 +126,10 @@ impl HookHost for Scope<'_, '_, '_> {
         .map_err(|error| refusal(&error))
     }
 
+    fn original(&self, buffer: Buffer) -> Buffer {
+        self.stage.original(buffer)
+    }
+
     fn buffer(
         &mut self,
         buffer: Buffer,

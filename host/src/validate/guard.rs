@@ -191,6 +191,8 @@ impl HookHost for Guarded<'_> {
         if write {
             unless_withheld!(self, WriteBuffers);
         }
+        // Two names of one buffer share a copy.
+        let buffer = self.host.original(buffer);
         let at = (buffer, index);
         let known = self.lent.get(&at).is_some_and(|lent| lent.written || !write);
         if !known {
@@ -201,6 +203,14 @@ impl HookHost for Guarded<'_> {
             Some(lent) => Ok(lent.view(write)),
             None => Err(Refusal::new(Status::HostFailed, "no copy was made")),
         }
+    }
+
+    fn original(&self, buffer: Buffer) -> Buffer {
+        self.host.original(buffer)
+    }
+
+    fn options_version(&mut self) -> Option<[u64; 2]> {
+        self.host.options_version()
     }
 
     fn resize(

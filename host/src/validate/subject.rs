@@ -135,6 +135,7 @@ impl Subject {
             // Whoever validates a plugin has decided to run it.
             trust: Trust::All,
             safe: false,
+            locked: false,
             // The process of the check is isolation enough.
             isolating: Isolating { all: Some(Isolation::InProcess), ..Isolating::default() },
             decorators,

@@ -162,6 +162,11 @@ pub trait HookHost {
         write: bool,
     ) -> Result<BufferView<'_>, Refusal>;
 
+    /// The buffer that this one is another name for at this stage; itself where it is none.
+    fn original(&self, buffer: Buffer) -> Buffer {
+        buffer
+    }
+
     /// Changes a list of buffers.
     ///
     /// # Errors

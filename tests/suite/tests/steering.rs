@@ -277,3 +277,42 @@ fn plugins_live_writes_change_memory_only() {
         assert_eq!(serde_json::from_str::<Value>(&kept).expect("JSON"), json!({}));
     });
 }
+
+#[test]
+fn what_is_written_under_one_name_of_a_buffer_is_read_under_the_other() {
+    every_way(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let look = |buffer: &str| json!({ "look": true, "buffer": buffer });
+        let script = json!({ "process_before_every_sampling": [
+            look("x"),
+            { "add": 1.0, "buffer": "noise" },
+            look("x"),
+            { "fill": 0.25, "buffer": "x" },
+            look("noise"),
+        ] });
+        // The second run has what it uses before it asks, and what the first one used, too.
+        for name in ["first", "second"] {
+            let (log, _) = run(&host, name, &json!({}), &script);
+            let seen = log.results("probe-a", "process_before_every_sampling");
+            let mean = |at: usize| seen[at]["mean"].as_f64().expect("a mean");
+            assert!((mean(2) - mean(0) - 1.0).abs() < 1e-5, "{name} {wiring:?}: {seen:?}");
+            assert!((mean(4) - 0.25).abs() < 1e-6, "{name} {wiring:?}: {seen:?}");
+        }
+    });
+}
+
+#[test]
+fn a_buffer_that_only_an_earlier_call_changed_is_left_alone() {
+    every_way(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let after = |name: &str, action: Value| {
+            let script = json!({ "after_step": [action, { "look": true }] });
+            let (_, finished) = run(&host, name, &json!({}), &script);
+            pixels(&finished).into_iter().cloned().collect::<Vec<_>>()
+        };
+        let nothing = json!({ "log": "nothing" });
+        let untouched = after("a", nothing.clone());
+        assert_ne!(untouched, after("b", json!({ "fill": 0.5 })));
+        assert_eq!(after("c", nothing), untouched, "{wiring:?}");
+    });
+}

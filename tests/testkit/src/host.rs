@@ -144,6 +144,7 @@ impl TestHostBuilder {
             isolating: isolating(self.wiring, folder.path()),
             trust: Trust::All,
             safe: false,
+            locked: false,
         };
         let atelier = Atelier::open(&config).expect("an open host");
         for module in self.linked {

@@ -2,7 +2,9 @@
 
 mod compat;
 mod inspect;
+mod install;
 mod list;
+mod lock;
 mod new;
 mod switch;
 mod trust;
@@ -33,6 +35,19 @@ pub(super) enum Plugins {
     /// One check in this process
     #[command(hide = true)]
     ValidateCheck(validate::CheckArgs),
+    /// Installs a plugin: a library, or a .zip or .tar.gz with one
+    Install(install::InstallArgs),
+    /// Takes an installed plugin out; its options and its own folder stay
+    Remove {
+        /// Its id
+        id: PluginId,
+    },
+    /// Brings the version back that an installation replaced, or that was removed
+    Rollback(install::RollbackArgs),
+    /// Writes down which plugins there are, to the byte
+    Lock,
+    /// Says where the plugins are not those that were written down
+    Verify,
     /// Lets libraries run that have not run here before
     Trust(trust::TrustArgs),
     /// Takes that back
@@ -68,6 +83,11 @@ pub(super) fn run(ui: &Ui, global: &Global, command: Plugins) -> Result<(), Fail
         Plugins::New(args) => new::run(ui, &args),
         Plugins::Compat(args) => compat::run(ui, global, &host::open_bare(ui, global)?, &args),
         Plugins::ValidateCheck(args) => validate::check(args),
+        Plugins::Install(args) => install::install(ui, &host::open_bare(ui, global)?, &args),
+        Plugins::Remove { id } => install::remove(ui, &host::open_bare(ui, global)?, &id),
+        Plugins::Rollback(args) => install::rollback(ui, &host::open_bare(ui, global)?, &args),
+        Plugins::Lock => lock::lock(ui, global, &host::open_bare(ui, global)?),
+        Plugins::Verify => lock::verify(ui, global, &host::open_bare(ui, global)?),
         Plugins::Trust(args) => trust::trust(ui, global, &host::open_bare(ui, global)?, &args),
         Plugins::Distrust { whom } => trust::distrust(ui, &host::open_bare(ui, global)?, &whom),
         Plugins::Grant(args) => trust::grant(ui, &host::open_bare(ui, global)?, args),

@@ -34,13 +34,23 @@ pub(in crate::plugins) trait Link {
     fn carry(&mut self, elements: &Elements<'_>) -> Result<Data, Refusal>;
 }
 
-/// The host as the plugin's end has it. Buffers that were lent for writing go back when the hook has
-/// succeeded: [`Far::written`].
+/// The host as the plugin's end has it. Buffers that the plugin took for writing go back when the hook
+/// has succeeded: [`Far::written`].
 pub(in crate::plugins) struct Far<'l, L> {
     link: &'l mut L,
     options: &'l mut Cache,
     fields: HashMap<(u32, u64), Value>,
-    lent: HashMap<(u32, u64), Lent>,
+    /// By their own names.
+    lent: HashMap<(u32, u64), Held>,
+    /// Other names of buffers.
+    names: HashMap<u32, u32>,
+}
+
+/// A buffer at this end.
+struct Held {
+    lent: Lent,
+    /// Whether the plugin took it to change it.
+    written: bool,
 }
 
 fn unexpected(answer: &Answer) -> Refusal {
@@ -50,7 +60,7 @@ fn unexpected(answer: &Answer) -> Refusal {
 impl<'l, L: Link> Far<'l, L> {
     /// The host of one call.
     pub(in crate::plugins) fn new(link: &'l mut L, options: &'l mut Cache) -> Self {
-        Self { link, options, fields: HashMap::new(), lent: HashMap::new() }
+        Self { link, options, fields: HashMap::new(), lent: HashMap::new(), names: HashMap::new() }
     }
 
     fn ask(&mut self, request: Request) -> Result<Answer, Refusal> {
@@ -71,13 +81,16 @@ impl<'l, L: Link> Far<'l, L> {
     /// Takes buffers that the near end lends unasked.
     #[cfg(all(feature = "worker", target_os = "linux"))]
     pub(in crate::plugins) fn take(&mut self, lent: Vec<Lent>) {
-        self.lent.extend(lent.into_iter().map(|lent| ((lent.buffer, lent.index), lent)));
+        let held =
+            lent.into_iter().map(|lent| ((lent.buffer, lent.index), Held { lent, written: false }));
+        self.lent.extend(held);
     }
 
-    /// What was lent to be changed and goes home now; nothing is lent after that.
+    /// What was taken to be changed and goes home now; nothing is lent after that.
     pub(in crate::plugins) fn written(&mut self) -> Vec<Lent> {
-        let lent = std::mem::take(&mut self.lent).into_values();
-        lent.filter(|lent| lent.written).collect()
+        self.names.clear();
+        let held = std::mem::take(&mut self.lent).into_values();
+        held.filter(|held| held.written).map(|held| held.lent).collect()
     }
 }
 
@@ -132,21 +145,28 @@ impl<L: Link> HookHost for Far<'_, L> {
         index: u64,
         write: bool,
     ) -> Result<BufferView<'_>, Refusal> {
-        let at = (buffer.code(), index);
+        let name = buffer.code();
+        let mut at = (self.names.get(&name).copied().unwrap_or(name), index);
         // A buffer is fetched once, and once more asked for when reading turns into writing: the host
         // has to know, and may refuse.
-        let known = self.lent.get(&at).is_some_and(|lent| lent.written || !write);
-        if !known {
-            let answer = self.ask(Request::Buffer { buffer: at.0, index, write })?;
-            let Answer::Buffer { shape, rank, data } = answer else {
+        let good = |held: &Held| held.lent.writable || !write;
+        if !self.lent.get(&at).is_some_and(good) {
+            let answer = self.ask(Request::Buffer { buffer: name, index, write })?;
+            let Answer::Buffer { original, shape, rank, data } = answer else {
                 return Err(unexpected(&answer));
             };
-            let (buffer, index) = at;
-            self.lent.insert(at, Lent { buffer, index, shape, rank, data, written: write });
+            self.names.insert(name, original);
+            at.0 = original;
+            // Under its own name it may be here, and changed: then that is the one.
+            if !self.lent.get(&at).is_some_and(good) {
+                let lent = Lent { buffer: original, index, shape, rank, data, writable: write };
+                self.lent.insert(at, Held { lent, written: false });
+            }
         }
-        let Some(lent) = self.lent.get_mut(&at) else {
+        let Some(Held { lent, written }) = self.lent.get_mut(&at) else {
             return Err(Refusal::new(Status::HostFailed, "no buffer came back"));
         };
+        *written |= write;
         let elements = self.link.view(&mut lent.data, write)?;
         Ok(BufferView { shape: lent.shape, rank: lent.rank, elements })
     }

@@ -227,6 +227,8 @@ pub(in crate::plugins) enum Answer {
     Json(String),
     Nothing,
     Buffer {
+        /// Which buffer it is, by whatever name it was asked for.
+        original: u32,
         shape: [usize; 4],
         rank: usize,
         data: Data,
@@ -256,8 +258,8 @@ pub(in crate::plugins) struct Lent {
     pub(in crate::plugins) shape: [usize; 4],
     pub(in crate::plugins) rank: usize,
     pub(in crate::plugins) data: Data,
-    /// Whether it was lent to be changed.
-    pub(in crate::plugins) written: bool,
+    /// Whether it is lent to be changed.
+    pub(in crate::plugins) writable: bool,
 }
 
 /// Reads of one option.

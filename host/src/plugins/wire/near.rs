@@ -60,8 +60,9 @@ fn answer(
             Answer::Done
         }
         Request::Buffer { buffer, index, write } => {
-            let Lent { shape, rank, data, .. } = lend(host, memory, (buffer, index, write))?;
-            Answer::Buffer { shape, rank, data }
+            let lent = lend(host, memory, (buffer, index, write))?;
+            let Lent { buffer: original, shape, rank, data, .. } = lent;
+            Answer::Buffer { original, shape, rank, data }
         }
         Request::PutBack(written) => {
             put_back(host, memory, &written)?;
@@ -106,15 +107,16 @@ pub(in crate::plugins) fn put_back(
     Ok(())
 }
 
-/// Lends a buffer.
+/// Lends a buffer, under its own name.
 pub(in crate::plugins) fn lend(
     host: &mut dyn HookHost,
     memory: &mut dyn Memory,
-    (buffer, index, written): (u32, u64, bool),
+    (buffer, index, writable): (u32, u64, bool),
 ) -> Result<Lent, Refusal> {
-    let view = host.buffer(code(Buffer::from_code(buffer))?, index, written)?;
+    let original = host.original(code(Buffer::from_code(buffer))?);
+    let view = host.buffer(original, index, writable)?;
     let (shape, rank, data) = (view.shape, view.rank, memory.put(&view.elements)?);
-    Ok(Lent { buffer, index, shape, rank, data, written })
+    Ok(Lent { buffer: original.code(), index, shape, rank, data, writable })
 }
 
 /// Copies what came back into the host's memory, unless it never left it.

@@ -20,12 +20,11 @@ use super::{
     protocol::{Load, Target, Told},
 };
 use crate::plugins::{
-    LoadError, PluginId,
+    LiveOptions, LoadError, PluginId,
     handle::{PluginHandle, RunHandle},
     isolation::{Limits, Workers},
     log,
     outside::Outside,
-    registry::LiveOptions,
 };
 
 /// Deaths in a row after which the next try waits, and how long at most.

@@ -362,7 +362,7 @@ impl Conversation {
             .into_iter()
             .filter_map(|which| wire::lend(host, &mut self.arena, which).ok())
             .collect();
-        let mut used: Vec<_> = lent.iter().map(|it| (it.buffer, it.index, it.written)).collect();
+        let mut used: Vec<_> = lent.iter().map(|it| (it.buffer, it.index, it.writable)).collect();
         self.send(What::Call { target, frame: frame.into(), options, lent })?;
         loop {
             match self.channel.receive()? {

@@ -120,6 +120,10 @@ impl<'a> Stage<'a> {
         self.fields.set(field, index, value)
     }
 
+    pub(super) fn original(&self, buffer: Buffer) -> Buffer {
+        self.tensors.original(buffer)
+    }
+
     pub(super) fn buffer(
         &mut self,
         buffer: Buffer,

@@ -73,8 +73,12 @@ impl<'a> Tensors<'a> {
         self.conds.push(Cond { buffer, conditioning, backup: None });
     }
 
+    pub(super) fn original(&self, buffer: Buffer) -> Buffer {
+        self.alias.filter(|(name, _)| *name == buffer).map_or(buffer, |(_, of)| of)
+    }
+
     pub(super) fn view(&mut self, buffer: Buffer, write: bool) -> Result<BufferView<'_>, Refusal> {
-        let buffer = self.alias.filter(|(name, _)| *name == buffer).map_or(buffer, |(_, of)| of);
+        let buffer = self.original(buffer);
         if let Some(cond) = self.conds.iter_mut().find(|cond| cond.buffer == buffer) {
             let [rows, tokens, width] = cond.conditioning.shape;
             if write && cond.backup.is_none() {

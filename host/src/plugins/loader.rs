@@ -1,184 +1,32 @@
-//! The plugins that are there, with their states and the reasons for them.
+//! From a file to a plugin that is called: looked at, allowed to run, opened, made, added to the store.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
 };
 
-use atelier_plugin_abi::{
-    Hook,
-    frame::Frame,
-    host::{CallFailure, Module, leak_host},
-};
+use atelier_plugin_abi::host::Module;
 
 #[cfg(all(feature = "worker", target_os = "linux"))]
 use super::worker::{Enforced, Subject, WorkerPlugin};
 use super::{
-    Declaration, Isolating, Isolation, LoadError, Manifest, Order, PluginHandle, PluginId, cache,
-    crumbs::{Crumbs, Mark, Watched},
+    Declaration, Entry, Isolating, Isolation, LiveOptions, LoadError, Loading, Manifest, Plugin,
+    PluginId, PluginState, cache,
+    crumbs::Crumbs,
     decisions::{Decided, Decisions, MOST_STRIKES, Strike},
+    entry::resident_kib,
     handle::Decorator,
     library,
-    log::PluginLog,
+    lock::{Lock, Locked},
     manifest::PanicStrategy,
+    opened::Opened,
     outside::Outside,
     preflight::preflight,
     trust::{self, Candidate, Trust},
 };
-use crate::options::{OptionSet, Owner, Store};
-
-/// The live options of the process, swapped as one with the plugins that declared some of them.
-pub type LiveOptions = Store<Arc<PluginSet>>;
-
-/// A loaded plugin.
-#[derive(Debug)]
-pub struct Plugin {
-    /// What it says of itself.
-    pub manifest: Manifest,
-    /// What it declares.
-    pub declaration: Declaration,
-    /// The file it was loaded from.
-    pub path: PathBuf,
-    /// BLAKE3 of the file, as hex.
-    pub hash: String,
-    /// Where its code runs.
-    pub isolation: Isolation,
-    /// How it is called.
-    pub handle: Arc<dyn PluginHandle>,
-}
-
-impl Plugin {
-    /// Whether requests can select it to make a run out of child runs.
-    pub fn is_selectable(&self) -> bool {
-        self.manifest.hooks.iter().any(|hook| hook == Hook::Run.name())
-    }
-}
-
-/// The loaded plugins that are called, in their order. Immutable: a change is another set.
-#[derive(Clone, Debug, Default)]
-pub struct PluginSet {
-    plugins: BTreeMap<PluginId, Arc<Plugin>>,
-    order: Order,
-}
-
-impl PluginSet {
-    /// A plugin that is called.
-    pub fn get(&self, id: &PluginId) -> Option<&Arc<Plugin>> {
-        self.plugins.get(id)
-    }
-
-    /// All plugins that are called, by id.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Plugin>> {
-        self.plugins.values()
-    }
-
-    /// The order of hooks.
-    pub fn order(&self) -> &Order {
-        &self.order
-    }
-
-    /// This set with a plugin more. The order follows the options' `prioritized_callbacks_…`.
-    fn with(&self, plugin: Arc<Plugin>, options: &OptionSet) -> Self {
-        let mut plugins = self.plugins.clone();
-        plugins.insert(plugin.manifest.id.clone(), plugin);
-        let manifests: Vec<&Manifest> = plugins.values().map(|plugin| &plugin.manifest).collect();
-        let order = Order::resolve(&manifests, &|hook| prioritized(options, hook));
-        Self { plugins, order }
-    }
-}
-
-fn prioritized(options: &OptionSet, hook: Hook) -> Vec<String> {
-    let value = options.by_key(&format!("prioritized_callbacks_{hook}"));
-    match value {
-        Some(crate::options::Value::Json(list)) => {
-            let texts = list.list().unwrap_or_default().iter();
-            texts.filter_map(|id| id.as_str().map(str::to_owned)).collect()
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// What became of a library.
-#[derive(Debug)]
-pub enum PluginState {
-    /// It is called.
-    Active,
-    /// It is loaded but its wishes for an order contradict another's.
-    InCycle {
-        /// The ids, round to the first.
-        path: Arc<str>,
-    },
-    /// It is not loaded because the options say so.
-    Disabled {
-        /// What says so.
-        by: &'static str,
-    },
-    /// The host died in its hooks too often.
-    Quarantined {
-        /// How often.
-        strikes: usize,
-        /// The hook in which it did last.
-        hook: String,
-    },
-    /// It could not be loaded.
-    Failed(LoadError),
-}
-
-impl PluginState {
-    /// One word for tables.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::InCycle { .. } => "cycle",
-            Self::Disabled { .. } => "disabled",
-            Self::Quarantined { .. } => "quarantined",
-            Self::Failed(LoadError::Untrusted { .. }) => "untrusted",
-            Self::Failed(_) => "failed",
-        }
-    }
-
-    /// The reason, where there is one.
-    pub fn reason(&self) -> Option<String> {
-        match self {
-            Self::Active => None,
-            Self::InCycle { path } => {
-                Some(format!("its order contradicts itself: {path}; disable one of them"))
-            }
-            Self::Disabled { by } => Some(format!("by {by}")),
-            Self::Quarantined { strikes, hook } => Some(format!(
-                "not loaded: the host died in its hooks {strikes} times, the last time in {hook}; let it \
-                 try again with `atelier plugins release`, or run it in a worker"
-            )),
-            Self::Failed(error) => Some(error.to_string()),
-        }
-    }
-}
-
-/// A library that was found, with what became of it.
-#[derive(Debug)]
-pub struct Entry {
-    /// The file.
-    pub path: PathBuf,
-    /// What it says of itself, where that could be read.
-    pub manifest: Option<Manifest>,
-    /// BLAKE3 of the file, where it could be read.
-    pub hash: Option<String>,
-    /// What became of it.
-    pub state: PluginState,
-    /// What it cost to load it, where it was.
-    pub loading: Option<Loading>,
-}
-
-/// What it cost to load a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Loading {
-    /// Seconds, from opening the library to the finished plugin.
-    pub seconds: f64,
-    /// By how many KiB the host's resident memory grew; a worker's is in its own process.
-    pub host_kib: Option<i64>,
-}
+use crate::options::{OptionSet, Owner};
 
 /// Loads plugins into a store.
 #[derive(Clone, Debug)]
@@ -197,6 +45,8 @@ pub struct Loader {
     pub decisions: Decisions,
     /// Where they leave a trace while they are in charge.
     pub crumbs: Option<Arc<Crumbs>>,
+    /// The only ones that are loaded, where the user wants no others.
+    pub lock: Option<Lock>,
 }
 
 impl Loader {
@@ -214,11 +64,19 @@ impl Loader {
         Ok((manifest, library))
     }
 
+    /// Those among the libraries that say what they are, with the hash of each.
+    pub fn look_at(&self, paths: &[PathBuf]) -> Lock {
+        Lock::of(paths.iter().filter_map(|path| {
+            let (Manifest { id, version, .. }, library) = self.inspect(path).ok()?;
+            Some((id, Locked { version, hash: library.hash }))
+        }))
+    }
+
     /// Loads all given libraries that the options allow. Returns what became of each.
     pub fn load_all(&self, paths: &[PathBuf], store: &Arc<LiveOptions>) -> Vec<Entry> {
         let mut entries: Vec<Entry> = paths.iter().map(|path| self.load_one(path, store)).collect();
         // Cycles show when all are there.
-        let cycles = store.load().companion.order.cycles.clone();
+        let cycles = store.load().companion.order().cycles.clone();
         for entry in &mut entries {
             let id = entry.manifest.as_ref().map(|manifest| &manifest.id);
             let path = id.and_then(|id| cycles.get(id)).cloned();
@@ -268,6 +126,10 @@ impl Loader {
         entry.hash = Some(library.hash.clone());
         if let Some(by) = disabled(&store.load().options, &manifest.id) {
             entry.state = PluginState::Disabled { by };
+            return entry;
+        }
+        if self.lock.as_ref().is_some_and(|lock| !lock.has(&manifest.id, &library.hash)) {
+            entry.state = PluginState::Failed(LoadError::NotLocked { id: manifest.id });
             return entry;
         }
         let decided = self.decisions.load().unwrap_or_else(|error| {
@@ -446,67 +308,10 @@ impl Loader {
         let plugin = Arc::new(Plugin { manifest, declaration, path, hash, isolation, handle });
         let options = store.load().options.clone();
         store.update_companion(|set| Arc::new(set.with(plugin, &options)));
-        for notice in &store.load().companion.order.notices {
+        for notice in &store.load().companion.order().notices {
             tracing::info!("{notice}");
         }
         Ok(())
-    }
-}
-
-/// A library that is open, wherever that is, and whose plugin is not made yet.
-trait Opened {
-    /// The manifest that its code tells.
-    fn manifest(&self) -> String;
-    /// What it declares, as JSON.
-    fn declaration(&mut self) -> Result<String, CallFailure>;
-    /// Makes the plugin.
-    fn create(
-        self,
-        host: &mut Outside<'_>,
-        watch: Option<(Arc<Crumbs>, Mark)>,
-    ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure>;
-}
-
-impl Opened for Module {
-    fn manifest(&self) -> String {
-        Module::manifest(*self)
-    }
-
-    fn declaration(&mut self) -> Result<String, CallFailure> {
-        self.describe()
-    }
-
-    fn create(
-        self,
-        host: &mut Outside<'_>,
-        watch: Option<(Arc<Crumbs>, Mark)>,
-    ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure> {
-        let keep = leak_host(PluginLog(host.plugin.clone()));
-        let plugin = Module::create(self, keep, &Frame::new(Hook::Start), host)?;
-        let handle: Arc<dyn PluginHandle> = match watch {
-            Some((crumbs, mark)) => Arc::new(Watched { plugin, crumbs, mark }),
-            None => Arc::new(plugin),
-        };
-        Ok((handle, Isolation::InProcess))
-    }
-}
-
-#[cfg(all(feature = "worker", target_os = "linux"))]
-impl Opened for super::worker::Opened {
-    fn manifest(&self) -> String {
-        self.manifest()
-    }
-
-    fn declaration(&mut self) -> Result<String, CallFailure> {
-        self.declaration()
-    }
-
-    fn create(
-        self,
-        host: &mut Outside<'_>,
-        _: Option<(Arc<Crumbs>, Mark)>,
-    ) -> Result<(Arc<dyn PluginHandle>, Isolation), CallFailure> {
-        Ok((Arc::new(self.create(host)?), Isolation::Worker))
     }
 }
 
@@ -522,14 +327,6 @@ fn no_workers(manifest: &Manifest) -> LoadError {
             remedy: "set plugin_isolation and isolated_plugins to what they were, or run `atelier`",
         }
     }
-}
-
-/// The resident memory of a process, this one without a number, where the system tells.
-pub fn resident_kib(process: Option<u32>) -> Option<i64> {
-    let process = process.map_or_else(|| "self".to_owned(), |process| process.to_string());
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
 fn differing_field(file: &Manifest, code: &Manifest) -> String {
