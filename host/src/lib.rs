@@ -3,6 +3,8 @@
 #![deny(unsafe_code)]
 
 mod atelier;
+#[cfg(all(feature = "cli", unix))]
+mod bisect;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(all(feature = "validate", unix))]
@@ -13,6 +15,8 @@ pub mod fake;
 pub mod options;
 pub mod output;
 pub mod plugins;
+#[cfg(all(any(feature = "validate", feature = "worker"), unix))]
+mod processes;
 pub mod run;
 #[cfg(all(feature = "validate", unix))]
 pub mod validate;

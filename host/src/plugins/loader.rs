@@ -344,7 +344,8 @@ fn differing_field(file: &Manifest, code: &Manifest) -> String {
     )
 }
 
-fn disabled(options: &OptionSet, id: &PluginId) -> Option<&'static str> {
+/// What in the options keeps a plugin from being loaded, if anything does.
+pub fn disabled(options: &OptionSet, id: &PluginId) -> Option<&'static str> {
     use crate::options::Value;
     let all = matches!(
         options.by_key("disable_all_extensions"),

@@ -21,6 +21,7 @@ use super::{
     check::{Outcome, Verdict},
     subject::Subject,
 };
+use crate::processes::{cause, end_group};
 
 /// Files that parent and child share, in the check's scratch folder.
 const VERDICT: &str = "verdict.json";
@@ -208,15 +209,10 @@ impl Child {
         match (verdict, status.success()) {
             (Some(verdict), true) => Tried::of(verdict, begin),
             (told, _) => {
-                let how = match (status.signal(), status.code()) {
-                    (Some(signal), _) => format!("signal {signal} ({})", signal_name(signal)),
-                    (None, Some(code)) => format!("exit code {code}"),
-                    (None, None) => "an unknown cause".to_owned(),
-                };
                 // A check that was through when the process died at its end.
                 let place =
                     if told.is_some() { " after the check was done".to_owned() } else { place };
-                let words = format!("the process ended by {how}{place}");
+                let words = format!("the process ended by {}{place}", cause(status));
                 let verdict = Verdict { outcome: Outcome::Crashed, words };
                 Tried {
                     signal: status.signal(),
@@ -268,28 +264,4 @@ fn read_along(
         }
         all
     })
-}
-
-/// Ends a process group, the process that leads it and all that it started.
-fn end_group(leader: u32) {
-    use rustix::process::{Pid, Signal, kill_process_group};
-    let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
-    if let Some(group) = group {
-        // It may be gone already.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-}
-
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        4 => "illegal instruction",
-        6 => "abort",
-        7 => "bus error",
-        8 => "arithmetic error",
-        9 => "killed",
-        11 => "segmentation fault",
-        13 => "broken pipe",
-        15 => "terminated",
-        _ => "see man 7 signal",
-    }
 }

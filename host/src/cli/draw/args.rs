@@ -9,6 +9,8 @@ use super::values;
 use crate::{
     Atelier,
     cli::error::Failure,
+    options::Schema,
+    plugins::{PluginId, PluginSet},
     run::{OnError, RunRequest, seam::SeamMode},
 };
 
@@ -69,7 +71,7 @@ struct PictureArgs {
     model: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options and plugins")]
 struct AroundArgs {
     /// Sets an option for this run only
@@ -90,6 +92,9 @@ struct AroundArgs {
     /// The same for one plugin
     #[arg(long, value_name = "PLUGIN=MODE")]
     seam_of: Vec<String>,
+    /// Leaves out overrides and arguments of plugins that are not loaded
+    #[arg(long, hide = true)]
+    lenient: bool,
     /// What a failing hook does: skip, fail-run, or disable (its plugin)
     #[arg(long, value_name = "POLICY", default_value = "skip")]
     on_error: OnError,
@@ -114,7 +119,8 @@ impl DrawArgs {
     /// the checkpoint is known.
     pub(super) fn request(&self, atelier: &Atelier) -> Result<RunRequest, Failure> {
         let state = atelier.store().load_full();
-        let Self { picture, around, output } = self;
+        let Self { picture, output, .. } = self;
+        let around = &self.around.fitting(state.options.schema(), &state.companion);
         let mut overrides = Map::new();
         if let Some(folder) = self.out_folder()? {
             let folder = Json::from(folder.display().to_string());
@@ -211,6 +217,28 @@ impl DrawArgs {
 
     pub(super) fn preview(&self) -> bool {
         !self.output.no_preview
+    }
+}
+
+impl AroundArgs {
+    /// What can be given to the plugins that are there, where nothing else is wanted.
+    fn fitting(&self, schema: &Schema, set: &PluginSet) -> Self {
+        let mut fitting = self.clone();
+        if self.lenient {
+            let loaded = |text: &str| {
+                let id = text.split(['.', '=']).next().unwrap_or_default();
+                PluginId::new(id).is_ok_and(|id| set.get(&id).is_some())
+            };
+            let known = |text: &str| {
+                let key = text.split('=').next().unwrap_or_default();
+                schema.id(key).is_some()
+            };
+            fitting.overrides.retain(|text| known(text));
+            fitting.plugin_args.retain(|text| loaded(text));
+            fitting.seam_of.retain(|text| loaded(text));
+            fitting.script = fitting.script.filter(|id| loaded(id));
+        }
+        fitting
     }
 }
 

@@ -1,5 +1,6 @@
 //! `atelier plugins`: what is there, what it says of itself, and switching it.
 
+mod bisect;
 mod compat;
 mod inspect;
 mod install;
@@ -32,6 +33,8 @@ pub(super) enum Plugins {
     New(new::NewArgs),
     /// Says whether a plugin is ready to leave live options
     Compat(compat::CompatArgs),
+    /// Finds the plugins that break a run, or change its picture, by halves
+    Bisect(bisect::BisectArgs),
     /// One check in this process
     #[command(hide = true)]
     ValidateCheck(validate::CheckArgs),
@@ -82,6 +85,7 @@ pub(super) fn run(ui: &Ui, global: &Global, command: Plugins) -> Result<(), Fail
         Plugins::Validate(args) => validate::run(ui, global, &host::open_bare(ui, global)?, &args),
         Plugins::New(args) => new::run(ui, &args),
         Plugins::Compat(args) => compat::run(ui, global, &host::open_bare(ui, global)?, &args),
+        Plugins::Bisect(args) => bisect::run(ui, global, &host::open_bare(ui, global)?, &args),
         Plugins::ValidateCheck(args) => validate::check(args),
         Plugins::Install(args) => install::install(ui, &host::open_bare(ui, global)?, &args),
         Plugins::Remove { id } => install::remove(ui, &host::open_bare(ui, global)?, &id),

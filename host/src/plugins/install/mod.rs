@@ -7,6 +7,7 @@
 mod archive;
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -153,7 +154,7 @@ impl Installer {
             });
         }
         let before = self.set_aside(before)?;
-        self.forget_oldest(id);
+        self.forget_oldest(id, None);
         Ok(Change { now: None, before })
     }
 
@@ -198,9 +199,11 @@ impl Installer {
             }
         });
         moved.map_err(|source| InstallError::Write { path: place.clone(), source })?;
-        self.forget_oldest(&version.id);
+        self.forget_oldest(&version.id, Some(&version.hash));
         let path = place.join(version.path.file_name().unwrap_or_default());
-        Ok(Change { now: Some(Version { path, ..version }), before })
+        // The same build once more replaces nothing.
+        let others = before.into_iter().filter(|it| it.hash != version.hash);
+        Ok(Change { before: others.collect(), now: Some(Version { path, ..version }) })
     }
 
     /// The one plugin in a folder.
@@ -282,9 +285,15 @@ impl Installer {
         kept.into_iter().filter_map(folder).collect()
     }
 
-    fn forget_oldest(&self, id: &PluginId) {
-        let kept = self.kept(id);
-        for (folder, _) in &kept[..kept.len().saturating_sub(KEPT)] {
+    /// Keeps the newest of each build but the installed one, and not too many.
+    fn forget_oldest(&self, id: &PluginId, installed: Option<&str>) {
+        let mut builds: BTreeSet<String> = installed.map(str::to_owned).into_iter().collect();
+        let mut left = KEPT;
+        for (folder, version) in self.kept(id).iter().rev() {
+            if left > 0 && builds.insert(version.hash.clone()) {
+                left -= 1;
+                continue;
+            }
             if let Err(error) = fs::remove_dir_all(folder) {
                 tracing::warn!(folder = %folder.display(), "an old version stays: {error}");
             }

@@ -6,9 +6,9 @@ use std::{
     io::{self, BufRead as _, BufReader, PipeReader, Read as _},
     os::{
         fd::{AsFd as _, BorrowedFd},
-        unix::process::{CommandExt as _, ExitStatusExt as _},
+        unix::process::CommandExt as _,
     },
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -25,9 +25,12 @@ use super::{
     memory::Arena,
     protocol::{Converse, FromHost, FromWorker, Load, Loaded, LogLine, Target, Told, What},
 };
-use crate::plugins::{
-    PluginId, Workers, log,
-    wire::{self, Lent, Request},
+use crate::{
+    plugins::{
+        PluginId, Workers, log,
+        wire::{self, Lent, Request},
+    },
+    processes::{cause, end_group},
 };
 
 /// Lines of a worker's output that are told when it dies.
@@ -234,38 +237,6 @@ impl Drop for Process {
             // Reaped, so that no zombie stays.
             let _ = child.wait();
         }
-    }
-}
-
-fn cause(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("signal {signal} ({})", signal_name(signal)),
-        (None, Some(code)) => format!("exit code {code}"),
-        (None, None) => "no status".to_owned(),
-    }
-}
-
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        4 => "illegal instruction",
-        6 => "abort",
-        7 => "bus error",
-        8 => "arithmetic error",
-        9 => "killed",
-        11 => "segmentation fault",
-        15 => "terminated",
-        24 => "out of processor time",
-        _ => "see man 7 signal",
-    }
-}
-
-/// Ends a process group: the worker that leads it and all that it started.
-fn end_group(leader: u32) {
-    use rustix::process::{Pid, Signal, kill_process_group};
-    let group = i32::try_from(leader).ok().and_then(Pid::from_raw);
-    if let Some(group) = group {
-        // It may be gone already.
-        let _ = kill_process_group(group, Signal::KILL);
     }
 }
 
