@@ -223,6 +223,7 @@ fn open_record(
             hash: plugin.hash.clone(),
             path: plugin.path.clone(),
             seam: request.seam_of.get(id).copied().unwrap_or(request.seam),
+            isolation: plugin.isolation,
         }
     });
     RunRecord {

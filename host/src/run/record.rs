@@ -11,7 +11,10 @@ use super::{
     request::OnError,
     seam::{LedgerRow, OutsideWrite, SeamMode},
 };
-use crate::options::{Digest, Value, Writer};
+use crate::{
+    options::{Digest, Value, Writer},
+    plugins::Isolation,
+};
 
 /// The version of [`RunRecord`]; grows when a field changes its meaning.
 pub const RECORD_VERSION: u32 = 1;
@@ -128,6 +131,9 @@ pub struct RecordedPlugin {
     pub path: PathBuf,
     /// How its live reads were answered.
     pub seam: SeamMode,
+    /// Where it ran.
+    #[serde(default)]
+    pub isolation: Isolation,
 }
 
 /// An override of a run, with who made it.

@@ -16,7 +16,10 @@ use proc_macro::TokenStream;
 ///   and other plugins' orders name it;
 /// - `name = "…"`: what people see; the id otherwise;
 /// - `before = ["…"]`, `after = ["…"]`: ids of plugins whose hooks run after, or before, this one's;
-///   `"id:hook"` orders one hook only.
+///   `"id:hook"` orders one hook only;
+/// - `isolation = "worker"`: asks to be run in a process of its own;
+/// - `needs(network, processes, memory_mb = 8192, cpu_seconds = 600, write = ["…"])`: what it needs there
+///   beyond what every plugin has. The user sees it and grants it, or not.
 #[proc_macro_attribute]
 pub fn plugin(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::plugin(args.into(), item.into()).unwrap_or_else(|error| error.to_compile_error()).into()
