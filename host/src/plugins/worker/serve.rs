@@ -149,7 +149,8 @@ impl Conversation {
         while let Ok(what) = self.socket.receive() {
             let What::Call { target, frame, options, lent } = what else { continue };
             shared.allow_cpu();
-            if target == Target::Start {
+            if !matches!(target, Target::Run | Target::Close) {
+                // It is about another run, with another snapshot or none yet.
                 self.options = Cache::default();
             }
             self.options.begin(options);
