@@ -6,6 +6,9 @@ use std::{
     process::Command,
 };
 
+/// The environment variable with the toolchain that builds plugins, where it is another than the tests'.
+pub const TOOLCHAIN: &str = "ATELIER_PLUGIN_TOOLCHAIN";
+
 /// Builds packages of the workspace at `root` and returns the dynamic libraries by package name,
 /// as cargo itself says where they are.
 ///
@@ -25,13 +28,26 @@ pub fn cdylibs_by(
     packages: &[&str],
     more: &[&str],
 ) -> BTreeMap<String, PathBuf> {
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let mut command = Command::new(cargo);
+    let mut command = match std::env::var(TOOLCHAIN) {
+        Ok(toolchain) => {
+            let mut command = Command::new("rustup");
+            command.args(["run", &toolchain, "cargo"]);
+            command
+        }
+        Err(_) => Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())),
+    };
     command.current_dir(root).args([name, "--message-format=json-render-diagnostics"]);
     for package in packages {
         command.args(["--package", package]);
     }
     command.args(more);
+    if let Ok(toolchain) = std::env::var(TOOLCHAIN) {
+        // The same folder for two compilers would be built anew again and again.
+        command.arg("--target-dir").arg(root.join("target").join(format!("plugins-{toolchain}")));
+        for name in ["RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+            command.env_remove(name);
+        }
+    }
     // Cargo sets these for the test that is running; the build must not take them for its own.
     for (name, _) in std::env::vars() {
         if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
