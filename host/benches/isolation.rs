@@ -10,7 +10,10 @@
     reason = "a benchmark that cannot go on panics"
 )]
 
-use std::{hint::black_box, path::PathBuf};
+use std::{
+    hint::black_box,
+    path::{Path, PathBuf},
+};
 
 use atelier_host::{
     Atelier, Config,
@@ -76,9 +79,9 @@ impl HookHost for Host {
 
 fn built(variable: &str, name: &str) -> PathBuf {
     let known = std::env::var_os(variable).map(PathBuf::from);
-    known.unwrap_or_else(|| {
-        PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/release")).join(name)
-    })
+    let folders = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let built = || folders.map(|it| it.join("target/release").join(name)).find(|it| it.exists());
+    known.or_else(built).unwrap_or_else(|| panic!("{name} is not built"))
 }
 
 /// An instance of the meter.
@@ -124,7 +127,20 @@ impl Plain for Direct {
     }
 }
 
+/// Somebody else's way to call the same hooks.
+pub trait Rival {
+    fn name(&self) -> &'static str;
+    fn nothing(&mut self, frame: &[u8]);
+    fn picture(&mut self, picture: &mut [u8]);
+}
+
+#[allow(dead_code, reason = "another package's benchmark has a main of its own")]
 fn main() {
+    compare(None);
+}
+
+/// Measures all ways, and somebody else's.
+pub fn compare(mut rival: Option<Box<dyn Rival>>) {
     let mut criterion = Criterion::default().configure_from_args();
     let mut host = Host { picture: vec![7; SIDE * SIDE * 3] };
     let (nothing, picture) = (Frame::new(Hook::AfterStep), Frame::new(Hook::PostprocessImage));
@@ -139,6 +155,11 @@ fn main() {
             b.iter(|| run.call(black_box(&nothing), &mut host).expect("the hook"));
         });
     }
+    if let Some(rival) = &mut rival {
+        // As many bytes as a frame has.
+        let frame = [0; size_of::<Frame>()];
+        group.bench_function(rival.name(), |b| b.iter(|| rival.nothing(black_box(&frame))));
+    }
     group.finish();
 
     let mut group = criterion.benchmark_group("every pixel of 512×512");
@@ -148,6 +169,11 @@ fn main() {
     for (name, (_, _, run)) in &mut runs {
         group.bench_function(*name, |b| {
             b.iter(|| run.call(black_box(&picture), &mut host).expect("the hook"));
+        });
+    }
+    if let Some(rival) = &mut rival {
+        group.bench_function(rival.name(), |b| {
+            b.iter(|| rival.picture(black_box(&mut host.picture)));
         });
     }
     group.finish();
