@@ -5,6 +5,7 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::missing_panics_doc,
     clippy::unwrap_used,
     missing_docs,
     reason = "a benchmark that cannot go on panics"

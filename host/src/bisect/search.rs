@@ -25,7 +25,7 @@ pub(crate) fn culprits<E>(
     explain(&[], false, candidates, bad)
 }
 
-/// QuickXplain (Junker, AAAI 2004): the culprits among `candidates`, with `given` there all the time.
+/// `QuickXplain` (Junker, AAAI 2004): the culprits among `candidates`, with `given` there all the time.
 /// `grown`: whether `given` has become more since it was tried.
 fn explain<E>(
     given: &[usize],

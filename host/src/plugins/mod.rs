@@ -16,6 +16,7 @@ pub mod handle;
 mod id;
 #[cfg(feature = "install")]
 pub mod install;
+mod isolating;
 mod isolation;
 pub mod library;
 mod loader;
@@ -39,7 +40,8 @@ pub use entry::{Entry, Loading, PluginState};
 pub use error::LoadError;
 pub use handle::{Decorator, PluginHandle, RunHandle};
 pub use id::{BadId, PluginId};
-pub use isolation::{Isolating, Isolation, Limits, Needs, Workers};
+pub use isolating::{Isolating, Workers};
+pub use isolation::{Isolation, Limits, Needs};
 pub use loader::{Loader, disabled};
 
 pub use loopback::ThroughBytes;

@@ -100,8 +100,8 @@ impl Arguments {
             self.needs.as_ref().map(|needs| ("needs", needs.json())),
         ];
         let fields = fields.into_iter().flatten();
-        let fields: String = fields.map(|(name, value)| format!("\"{name}\":{value},")).collect();
-        format!("{{{fields}\"abi\":\"")
+        let fields: Vec<_> = fields.map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        format!("{{{},\"abi\":\"", fields.join(","))
     }
 }
 

@@ -98,7 +98,8 @@ type Entry<'a> = (&'a str, &'a [u8]);
 
 fn tar_gz(path: &Path, entries: &[Entry<'_>]) {
     let file = File::create(path).expect("a file");
-    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(file, Default::default()));
+    let mut archive =
+        tar::Builder::new(flate2::write::GzEncoder::new(file, flate2::Compression::default()));
     for (name, bytes) in entries {
         let mut header = tar::Header::new_gnu();
         header.set_size(bytes.len() as u64);
@@ -205,7 +206,7 @@ fn archives_with_bad_intentions_change_nothing() {
     link.set_size(0);
     let linked = || {
         let file = File::create(&archive).expect("a file");
-        let gzip = flate2::write::GzEncoder::new(file, Default::default());
+        let gzip = flate2::write::GzEncoder::new(file, flate2::Compression::default());
         let mut archive = tar::Builder::new(gzip);
         archive.append_link(&mut link.clone(), "libeager.so", "/etc/passwd").expect("a link");
         archive.into_inner().and_then(flate2::write::GzEncoder::finish).expect("an archive");

@@ -48,21 +48,19 @@ struct Unpacking<'a> {
 }
 
 impl Unpacking<'_> {
-    fn broken(&self, reason: impl ToString) -> InstallError {
+    fn broken(&self, reason: &(impl ToString + ?Sized)) -> InstallError {
         InstallError::Archive { path: self.file.to_owned(), reason: reason.to_string() }
     }
 
     fn tar(&mut self, reader: impl Read) -> Result<(), InstallError> {
         let mut archive = tar::Archive::new(reader);
-        for entry in archive.entries().map_err(|error| self.broken(error))? {
-            let entry = entry.map_err(|error| self.broken(error))?;
-            let name = entry.path().map_err(|error| self.broken(error))?.into_owned();
+        for entry in archive.entries().map_err(|error| self.broken(&error))? {
+            let entry = entry.map_err(|error| self.broken(&error))?;
+            let name = entry.path().map_err(|error| self.broken(&error))?.into_owned();
             match entry.header().entry_type() {
                 tar::EntryType::Regular | tar::EntryType::Continuous => self.write(&name, entry)?,
-                // Made with what is in it.
-                tar::EntryType::Directory => {}
-                // Comments for whoever unpacks it.
-                tar::EntryType::XGlobalHeader => {}
+                // A folder is made with what is in it; the other is a comment for whoever unpacks it.
+                tar::EntryType::Directory | tar::EntryType::XGlobalHeader => {}
                 _ => return Err(self.link(&name)),
             }
         }
@@ -70,10 +68,10 @@ impl Unpacking<'_> {
     }
 
     fn zip(&mut self, reader: BufReader<File>) -> Result<(), InstallError> {
-        let mut archive = zip::ZipArchive::new(reader).map_err(|error| self.broken(error))?;
+        let mut archive = zip::ZipArchive::new(reader).map_err(|error| self.broken(&error))?;
         for at in 0..archive.len() {
-            let entry = archive.by_index(at).map_err(|error| self.broken(error))?;
-            let name = entry.name().map_err(|error| self.broken(error))?;
+            let entry = archive.by_index(at).map_err(|error| self.broken(&error))?;
+            let name = entry.name().map_err(|error| self.broken(&error))?;
             let name = PathBuf::from(name.as_ref());
             if entry.is_dir() {
                 continue;
@@ -87,17 +85,17 @@ impl Unpacking<'_> {
     }
 
     fn link(&self, name: &Path) -> InstallError {
-        self.broken(format!("{} is a link or a device in it", name.display()))
+        self.broken(&format!("{} is a link or a device in it", name.display()))
     }
 
     fn write(&mut self, name: &Path, mut from: impl Read) -> Result<(), InstallError> {
         let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if !name.components().all(plain) {
-            return Err(self.broken(format!("{} leads out of the folder", name.display())));
+            return Err(self.broken(&format!("{} leads out of the folder", name.display())));
         }
         self.files += 1;
         if self.files > MOST_FILES {
-            return Err(self.broken(format!("more than {MOST_FILES} files are in it")));
+            return Err(self.broken(&format!("more than {MOST_FILES} files are in it")));
         }
         let path = self.to.join(name);
         let failed = |source: io::Error| InstallError::Write { path: path.clone(), source };
@@ -107,7 +105,7 @@ impl Unpacking<'_> {
         let mut file = File::options().write(true).create_new(true).open(&path).map_err(failed)?;
         let mut piece = vec![0; 1 << 16];
         loop {
-            let count = from.read(&mut piece).map_err(|error| self.broken(error))?;
+            let count = from.read(&mut piece).map_err(|error| self.broken(&error))?;
             if count == 0 {
                 return Ok(());
             }
@@ -115,7 +113,7 @@ impl Unpacking<'_> {
             self.bytes += count as u64;
             if self.bytes > MOST_BYTES {
                 return Err(
-                    self.broken(format!("more than {} GiB come out of it", MOST_BYTES >> 30))
+                    self.broken(&format!("more than {} GiB come out of it", MOST_BYTES >> 30))
                 );
             }
             file.write_all(&piece[..count]).map_err(failed)?;

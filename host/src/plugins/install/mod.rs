@@ -208,7 +208,7 @@ impl Installer {
 
     /// The one plugin in a folder.
     fn plugin_in(&self, folder: &Path, file: &Path) -> Result<Version, InstallError> {
-        let mut why = "nothing that looks like a library is there".to_owned();
+        let mut why = String::from("nothing that looks like a library is there");
         let mut found = Vec::new();
         for path in discover_here(folder) {
             match self.loader.inspect(&path).and_then(|(manifest, library)| {
@@ -217,7 +217,7 @@ impl Installer {
             }) {
                 Ok((manifest, library)) => found.push(version(&manifest, library.hash, path)),
                 Err(LoadError::NoManifest) => {
-                    why = "a library is there, but it is no Atelier plugin".to_owned();
+                    why = String::from("a library is there, but it is no Atelier plugin");
                 }
                 Err(error) => why = error.to_string(),
             }

@@ -22,7 +22,8 @@ use super::{
 use crate::plugins::{
     LiveOptions, LoadError, PluginId,
     handle::{PluginHandle, RunHandle},
-    isolation::{Limits, Workers},
+    isolating::Workers,
+    isolation::Limits,
     log,
     outside::Outside,
 };
