@@ -2,8 +2,8 @@
 //!
 //! Read in the order of a plugin's life: [`discover`] finds libraries, [`cache`] makes the private
 //! copy, [`preflight`] and [`manifest`] look at it without running any of it, [`trust`] says whether it
-//! may run and [`isolation`] where, [`library`] opens it, [`declaration`] reads what it adds, [`set`]
-//! keeps it, [`order`] says when it is called, and [`handle`] is how. [`loader`] leads through all that.
+//! may run and `isolation` where, [`library`] opens it, [`declaration`] reads what it adds, `set`
+//! keeps it, [`order`] says when it is called, and [`handle`] is how. `loader` leads through all that.
 
 pub mod cache;
 pub mod crumbs;
