@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,6 +71,10 @@ static uint32_t wreck(const char *fault, const AtelierCall *call) {
     /* In the host's own process the parent is somebody else. */
     if (getenv("ATELIER_WORKER") == NULL) return ATELIER_STATUS_OK;
     if (kill(getppid(), SIGKILL) != 0) return atelier_fail(call, "may not kill the host");
+  } else if (strcmp(fault, "starve-parent") == 0) {
+    struct rlimit none = {3, 3};
+    if (getenv("ATELIER_WORKER") == NULL) return ATELIER_STATUS_OK;
+    if (prlimit(getppid(), RLIMIT_NOFILE, &none, NULL) != 0) return atelier_fail(call, "may not limit the host");
   }
   return ATELIER_STATUS_OK;
 }

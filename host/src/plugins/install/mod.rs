@@ -77,7 +77,7 @@ pub enum InstallError {
         extensions: PathBuf,
     },
     /// Nothing to go back to.
-    #[error("nothing of {id} {what} is kept; {}", if kept.is_empty() {
+    #[error("no {what} of {id} is kept; {}", if kept.is_empty() {
         "install the file of the version that you want".to_owned()
     } else {
         format!("kept are {kept}")
@@ -175,7 +175,7 @@ impl Installer {
             let versions: Vec<&str> = kept.iter().map(|(_, it)| it.version.as_str()).collect();
             return Err(InstallError::NothingKept {
                 id: id.clone(),
-                what: wanted.map_or("older".to_owned(), str::to_owned),
+                what: wanted.map_or("other build".to_owned(), |wanted| format!("version {wanted}")),
                 kept: versions.join(", "),
             });
         };

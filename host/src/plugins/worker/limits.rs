@@ -121,13 +121,19 @@ fn forbid_calls(limits: &Limits) -> Result<(), Box<dyn std::error::Error>> {
     ] {
         rules.insert(call, Vec::new());
     }
-    let others = |argument: u8, length: SeccompCmpArgLen| {
-        let not_me = SeccompCondition::new(argument, length, SeccompCmpOp::Ne, own)?;
-        Ok::<_, seccompiler::BackendError>(vec![SeccompRule::new(vec![not_me])?])
+    // Where the first argument, a process, is none of these.
+    let others = |allowed: &[u64]| {
+        let not = |process: &u64| {
+            SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, *process)
+        };
+        let conditions = allowed.iter().map(not).collect::<Result<Vec<_>, _>>()?;
+        Ok::<_, seccompiler::BackendError>(vec![SeccompRule::new(conditions)?])
     };
+    // Its own limits it may lower, those of the host it may not.
+    rules.insert(libc::SYS_prlimit64, others(&[own, 0])?);
     if !limits.processes {
         for call in [libc::SYS_kill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo] {
-            rules.insert(call, others(0, SeccompCmpArgLen::Dword)?);
+            rules.insert(call, others(&[own])?);
         }
         rules.insert(libc::SYS_tkill, Vec::new());
         rules.insert(libc::SYS_execve, Vec::new());
@@ -155,10 +161,26 @@ fn forbid_calls(limits: &Limits) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// The same calls by the numbers of the x32 ABI too, which some kernels have on this architecture.
+#[cfg(target_arch = "x86_64")]
+fn by_all_numbers(mut rules: Rules) -> Rules {
+    const X32: i64 = 0x4000_0000;
+    let again: Vec<_> = rules.iter().map(|(call, rule)| (call | X32, rule.clone())).collect();
+    rules.extend(again);
+    // Calls that x32 has under numbers of its own, `execve` and `ptrace` among them.
+    rules.extend((512..=547).map(|call| (call | X32, Vec::new())));
+    rules
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn by_all_numbers(rules: Rules) -> Rules {
+    rules
+}
+
 fn install(rules: Rules, answer: i32) -> Result<(), Box<dyn std::error::Error>> {
     let architecture = std::env::consts::ARCH.try_into()?;
     let filter = SeccompFilter::new(
-        rules,
+        by_all_numbers(rules),
         SeccompAction::Allow,
         SeccompAction::Errno(answer.unsigned_abs()),
         architecture,

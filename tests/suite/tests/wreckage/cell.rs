@@ -102,6 +102,7 @@ pub(crate) fn faults() -> Vec<Fault> {
         rust("connect", "connects to a server"),
         c("close-descriptors", "closes every descriptor"),
         c("kill-parent", "kills the host"),
+        c("starve-parent", "takes the host's files away"),
     ]
 }
 
@@ -163,6 +164,7 @@ pub(crate) fn kind(status: &str, message: &str) -> String {
         ("not permitted", "not permitted"),
         ("no more processes", "not permitted"),
         ("may not kill", "not permitted"),
+        ("may not limit", "not permitted"),
         ("ermission denied", "not permitted"),
     ];
     let found = known.iter().find(|(piece, _)| message.contains(piece));

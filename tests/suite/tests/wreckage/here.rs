@@ -82,7 +82,10 @@ pub(crate) fn outcome(fault: &Fault, hook: &str) -> Outcome {
         thread::sleep(Duration::from_millis(5));
     };
     // What it has started, and itself where it does not end.
-    let _ = Command::new("kill").args(["-9", "--", &format!("-{}", child.id())]).status();
+    let _ = Command::new("kill")
+        .args(["-9", "--", &format!("-{}", child.id())])
+        .stderr(Stdio::null())
+        .status();
     let _ = child.wait();
     let how = match status {
         Some(status) if status.success() => {
@@ -90,7 +93,7 @@ pub(crate) fn outcome(fault: &Fault, hook: &str) -> Outcome {
             let failures: Vec<serde_json::Value> = serde_json::from_slice(&failures).expect("JSON");
             let Some(failure) = failures.first() else {
                 // Without a worker around it, or without a buffer, there is nothing to do it to.
-                let nothing = ["kill-parent", "past-buffer"].contains(&fault.name);
+                let nothing = ["kill-parent", "starve-parent", "past-buffer"].contains(&fault.name);
                 return if nothing { Outcome::Nothing } else { Outcome::Done };
             };
             let text = |field: &str| failure[field].as_str().unwrap_or_default().to_owned();
