@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use atelier_engine::{
     Engine, ImageRng, NoiseSource, SampleJob, Sampler, SamplerSettings, Scheduler, Start, Tensor,
-    Unobserved,
+    TextSettings, Unobserved,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -38,8 +38,8 @@ fn draw(engine: &Engine, prompt: &str, seed: i64, steps: u32) -> Result<Tensor, 
         scheduler: Scheduler::Automatic,
         steps,
         cfg_scale: 5.0,
-        cond: engine.encode_prompts(&[prompt], 1)?,
-        uncond: engine.encode_prompts(&[""], 1)?,
+        cond: engine.encode_prompts(&[prompt], TextSettings::default())?,
+        uncond: engine.encode_prompts(&[""], TextSettings::default())?,
         start: Start::Noise(rng.first()),
         rng: &mut rng,
         settings: SamplerSettings::default(),

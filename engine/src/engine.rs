@@ -5,9 +5,10 @@ use std::path::Path;
 use candle_core::Tensor as Array;
 
 use crate::checkpoint::{ConfigFile, LoadError, ModelFile, ModelInfo, Part, weights_file};
-use crate::clip::{CHUNK, TextModel, TextTokenizer};
+use crate::clip::{CHUNK, Chunk, TextModel, TextTokenizer};
 use crate::conditioning::Conditioning;
 use crate::error::EngineError;
+use crate::prompt::{Emphasis, TextSettings};
 use crate::sampling::{self, DiscreteSchedule, Observer, SampleError, SampleJob};
 use crate::tensor::Tensor;
 use crate::unet::Unet;
@@ -87,18 +88,18 @@ impl Engine {
 
     /// Encodes prompts, one row each. Long prompts take several chunks of 75 tokens, cut as in
     /// A1111 v1.10.1; shorter rows are filled with the empty prompt to the longest one's chunks.
-    ///
-    /// `clip_skip` 1 uses every layer of the text encoder, 2 leaves out the last, and so on; the
-    /// final norm always follows. Prompts are plain text: weights and schedules in brackets are
-    /// not treated here.
+    /// Brackets weigh what is in them ([`pieces`](crate::pieces)); schedules and `AND` are not
+    /// treated here.
     ///
     /// # Errors
-    /// [`EngineError::NoPrompts`], [`EngineError::ClipSkip`], or a failure of computing.
+    /// [`EngineError::NoPrompts`], [`EngineError::ClipSkip`], [`EngineError::Prompt`], or a failure of
+    /// computing.
     pub fn encode_prompts(
         &self,
         prompts: &[&str],
-        clip_skip: u32,
+        settings: TextSettings,
     ) -> Result<Conditioning, EngineError> {
+        let clip_skip = settings.clip_skip;
         if prompts.is_empty() {
             return Err(EngineError::NoPrompts);
         }
@@ -106,25 +107,37 @@ impl Engine {
         if !(1..=layers).contains(&clip_skip) {
             return Err(EngineError::ClipSkip { given: clip_skip, layers });
         }
-        let encoded: Vec<_> = prompts.iter().map(|p| self.tokenizer.encode(p)).collect();
+        let encoded = prompts.iter().map(|prompt| self.tokenizer.encode(prompt, settings));
+        let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
         let most = encoded.iter().map(Vec::len).max().unwrap_or(1);
         let mut chunks = Vec::with_capacity(prompts.len() * most);
         for mut row in encoded {
             row.resize(most, self.tokenizer.empty());
             chunks.extend(row);
         }
-        let data = self
+        let mut data: Vec<f32> = self
             .text
             .forward(&chunks, clip_skip)
             .and_then(|t| t.flatten_all()?.to_vec1())
             .map_err(EngineError::compute("the text encoder"))?;
-        Ok(Conditioning::new(prompts.len(), most * CHUNK, self.text.width(), data)?)
+        let width = self.text.width();
+        for (values, chunk) in data.chunks_exact_mut(CHUNK * width).zip(&chunks) {
+            emphasise(values, chunk, width, settings.emphasis);
+        }
+        Ok(Conditioning::new(prompts.len(), most * CHUNK, width, data)?)
     }
 
     /// The number of tokens of a prompt and of the chunks that hold it, as A1111's counter shows
     /// them: tokens without begin and end, and 75 for each chunk.
-    pub fn count_tokens(&self, prompt: &str) -> (usize, usize) {
-        self.tokenizer.count(prompt)
+    ///
+    /// # Errors
+    /// [`EngineError::Prompt`].
+    pub fn count_tokens(
+        &self,
+        prompt: &str,
+        settings: TextSettings,
+    ) -> Result<(usize, usize), EngineError> {
+        Ok(self.tokenizer.count(prompt, settings)?)
     }
 
     /// Both with the same number of tokens: the shorter one is filled with the empty prompt (at
@@ -142,7 +155,7 @@ impl Engine {
         if cond.tokens() == uncond.tokens() {
             return Ok((cond, uncond));
         }
-        let empty = self.encode_prompts(&[""], 1)?;
+        let empty = self.encode_prompts(&[""], TextSettings::default())?;
         Ok((cond.with_tokens(tokens, &empty)?, uncond.with_tokens(tokens, &empty)?))
     }
 
@@ -219,6 +232,26 @@ impl Engine {
         observer: &mut dyn Observer,
     ) -> Result<Tensor, SampleError> {
         sampling::run(&self.unet, &self.schedule, job, observer)
+    }
+}
+
+/// Weighs the tokens of one chunk (`77 × width` values).
+fn emphasise(values: &mut [f32], chunk: &Chunk, width: usize, emphasis: Emphasis) {
+    let weighs = matches!(emphasis, Emphasis::Original | Emphasis::NoNorm);
+    if !weighs || chunk.weights == [1.0; CHUNK] {
+        return;
+    }
+    let mean =
+        |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
+    let before = mean(values);
+    for (token, weight) in values.chunks_exact_mut(width).zip(chunk.weights) {
+        token.iter_mut().for_each(|value| *value *= weight);
+    }
+    let after = mean(values);
+    // Values that cancel out have no mean to go back to.
+    if emphasis == Emphasis::Original && after != 0.0 {
+        let back = (before / after) as f32;
+        values.iter_mut().for_each(|value| *value *= back);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::conditioning::ConditioningError;
+use crate::prompt::BadWeight;
 
 /// An error of text encoding, of the autoencoder or of the checkpoint's hash.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,9 @@ pub enum EngineError {
         /// The largest value that works.
         layers: u32,
     },
+    /// A prompt that cannot be read.
+    #[error(transparent)]
+    Prompt(#[from] BadWeight),
     /// Conditionings that do not fit each other.
     #[error(transparent)]
     Conditioning(#[from] ConditioningError),

@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod kernels;
 mod noise;
+mod prompt;
 mod sampling;
 mod tensor;
 mod unet;
@@ -31,6 +32,7 @@ pub use conditioning::{Conditioning, ConditioningError};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use noise::{ImageRng, NoiseSource};
+pub use prompt::{BadWeight, Emphasis, Piece, TextSettings, pieces};
 pub use sampling::{
     Observer, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler, Start, StepInfo,
     Stop, Unobserved,

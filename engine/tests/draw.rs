@@ -2,7 +2,10 @@
 
 mod common;
 
-use atelier_engine::{Engine, NoiseSource, Sampler, SamplerSettings, Tensor, Unobserved};
+use atelier_engine::{
+    Emphasis, Engine, EngineError, NoiseSource, Sampler, SamplerSettings, Tensor, TextSettings,
+    Unobserved,
+};
 use common::{Draw, apart, checkpoint, engine, mean_apart};
 
 /// The share of pixels whose red, green and blue fulfil `is`.
@@ -99,8 +102,8 @@ fn other_sizes_and_long_prompts_run() {
     let engine = engine();
     let mut rng = atelier_engine::ImageRng::new([4, 18, 11], &[1], &[], 0.0, NoiseSource::Nv, 0);
     let long = "red heart, ".repeat(40);
-    let cond = engine.encode_prompts(&[&long], 2).unwrap();
-    let uncond = engine.encode_prompts(&["blue"], 1).unwrap();
+    let cond = engine.encode_prompts(&[&long], skipping(2)).unwrap();
+    let uncond = engine.encode_prompts(&["blue"], skipping(1)).unwrap();
     assert_eq!((cond.tokens(), uncond.tokens()), (154, 77));
     let (padded_cond, padded) = engine.pad_pair(cond.clone(), uncond.clone()).unwrap();
     assert_eq!((&padded_cond, padded.tokens()), (&cond, 154));
@@ -119,6 +122,58 @@ fn other_sizes_and_long_prompts_run() {
     assert_eq!(engine.decode(&latents).unwrap().shape(), [1, 3, 72, 44]);
 }
 
+fn skipping(clip_skip: u32) -> TextSettings {
+    TextSettings { clip_skip, ..TextSettings::default() }
+}
+
+/// The encoded prompt, one row of 128 values for each token.
+fn encoded(prompt: &str, emphasis: Emphasis) -> Vec<f32> {
+    let settings = TextSettings { emphasis, ..TextSettings::default() };
+    engine().encode_prompts(&[prompt], settings).unwrap().into_data()
+}
+
+fn mean(values: &[f32]) -> f64 {
+    values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn brackets_weigh_the_tokens_in_them() {
+    let plain = encoded("red heart", Emphasis::Original);
+    // The begin token, "red", "heart".
+    let weighed = encoded("red (heart:1.5)", Emphasis::NoNorm);
+    for (at, (weighed, plain)) in weighed.iter().zip(&plain).enumerate() {
+        let expected = if at / 128 == 2 { plain * 1.5 } else { *plain };
+        assert!((weighed - expected).abs() < 1e-6, "value {at}: {weighed}, not {expected}");
+    }
+    let original = encoded("red (heart:1.5)", Emphasis::Original);
+    assert!((mean(&original) - mean(&plain)).abs() < 1e-6);
+    let ratio = original[0] / weighed[0];
+    assert!((ratio - 1.0).abs() > 1e-6, "the mean was moved back");
+    for (original, weighed) in original.iter().zip(&weighed) {
+        assert!((original - weighed * ratio).abs() < 1e-5);
+    }
+    assert_eq!(encoded("red (heart:1.5)", Emphasis::Ignore), plain);
+    assert_ne!(encoded("red (heart:1.5)", Emphasis::None), plain);
+    assert_eq!(
+        encoded(r"red \(heart\)", Emphasis::Original),
+        encoded("red (heart)", Emphasis::None)
+    );
+}
+
+#[test]
+fn a_break_begins_a_chunk() {
+    let broken = encoded("red BREAK heart", Emphasis::Original);
+    let (red, heart) = (encoded("red", Emphasis::Original), encoded("heart", Emphasis::Original));
+    assert_eq!(broken, [red, heart].concat());
+}
+
+#[test]
+fn a_weight_that_is_no_number_is_refused_in_words() {
+    let error = engine().encode_prompts(&["a (cat:1.2.3)"], TextSettings::default()).unwrap_err();
+    assert!(matches!(error, EngineError::Prompt(_)));
+    assert!(error.to_string().contains("“:1.2.3)”"), "{error}");
+}
+
 #[test]
 fn without_guidance_the_negative_prompt_has_no_weight() {
     let draw = |negative| Draw { negative, cfg_scale: 1.0, ..Draw::default() }.picture();
@@ -135,7 +190,9 @@ fn the_checkpoint_tells_its_facts() {
     let hash = info.weights_hash().unwrap();
     assert_eq!(hash.len(), 64);
     assert_eq!(info.files[0].sha256().unwrap(), hash);
-    assert_eq!(engine().count_tokens("red heart, a photo"), (5, 75));
+    let count = |prompt| engine().count_tokens(prompt, TextSettings::default()).unwrap();
+    assert_eq!(count("red heart, a photo"), (5, 75));
+    assert_eq!(count("(red:1.3) heart BREAK a photo"), (4, 150));
 }
 
 /// Draws in child processes, since the number of threads is fixed at a process's first picture.

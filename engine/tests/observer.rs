@@ -3,7 +3,8 @@
 mod common;
 
 use atelier_engine::{
-    Conditioning, Observer, Point, SampleError, Sampler, StepInfo, Stop, Tensor, Unobserved,
+    Conditioning, Observer, Point, SampleError, Sampler, StepInfo, Stop, Tensor, TextSettings,
+    Unobserved,
 };
 use common::{Draw, engine};
 
@@ -228,7 +229,8 @@ fn impossible_jobs_name_their_field() {
     let init = Tensor::zeros([1, 4, 16, 16]);
     let error = Draw { init: Some((init, 1.5)), ..short() }.latents(&mut Unobserved).unwrap_err();
     assert!(error.to_string().starts_with("denoising_strength is 1.5"), "{error}");
-    let error = engine().encode_prompts(&["a"], 4).unwrap_err().to_string();
+    let too_far = TextSettings { clip_skip: 4, ..TextSettings::default() };
+    let error = engine().encode_prompts(&["a"], too_far).unwrap_err().to_string();
     assert!(error.contains("1 to 3"), "{error}");
     let error = engine().encode_image(&Tensor::zeros([1, 3, 62, 64]), None).unwrap_err();
     assert!(error.to_string().contains("multiples of 4"), "{error}");

@@ -18,7 +18,7 @@ pub use provider::{EngineProvider, is_checkpoint};
 
 use crate::run::pipeline::{
     Catalogue, Conditioning, ModelInfo, NoiseSource, NoiseStream, Pipeline, PipelineError,
-    SampleJob, Seeds, StepObserver, Tensor,
+    SampleJob, Seeds, StepObserver, Tensor, TextSettings,
 };
 
 /// A loaded checkpoint as runs draw with it.
@@ -86,12 +86,17 @@ impl Pipeline for EnginePipeline {
     fn encode_prompts(
         &self,
         prompts: &[String],
-        clip_skip: u32,
+        settings: &TextSettings,
     ) -> Result<Conditioning, PipelineError> {
         let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
         // A1111 lets the option go further than a small text encoder has layers.
-        let clip_skip = clip_skip.min(self.engine.info().text_layers);
-        let encoded = self.engine.encode_prompts(&prompts, clip_skip);
+        let clip_skip = settings.clip_skip.min(self.engine.info().text_layers);
+        let settings = atelier_engine::TextSettings {
+            clip_skip,
+            emphasis: atelier_engine::Emphasis::from_name(&settings.emphasis),
+            comma_backtrack: settings.comma_padding_backtrack,
+        };
+        let encoded = self.engine.encode_prompts(&prompts, settings);
         encoded.map(convert::conditioning_back).map_err(convert::failed)
     }
 

@@ -10,7 +10,7 @@ use std::sync::{
 
 use crate::run::pipeline::{
     Catalogue, Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline,
-    PipelineError, Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor,
+    PipelineError, Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor, TextSettings,
 };
 
 /// Pixels per latent.
@@ -117,10 +117,10 @@ impl Pipeline for FakePipeline {
     fn encode_prompts(
         &self,
         prompts: &[String],
-        clip_skip: u32,
+        settings: &TextSettings,
     ) -> Result<Conditioning, PipelineError> {
         let row = |prompt: &String| {
-            let mut random = Random(hash(prompt.as_bytes()) ^ u64::from(clip_skip));
+            let mut random = Random(hash(prompt.as_bytes()) ^ u64::from(settings.clip_skip));
             (0..TOKENS * WIDTH).map(move |_| random.uniform() * 2.0).collect::<Vec<_>>()
         };
         Ok(Conditioning {

@@ -10,6 +10,7 @@ use atelier_host::{
     run::pipeline::{
         Conditioning, Lent, ModelProvider as _, NoiseSource, Pipeline, PipelineError, Point,
         SampleJob, SamplerSettings, Seeds, Start, StepInfo, StepObserver, Stop, Tensor,
+        TextSettings,
     },
 };
 
@@ -46,7 +47,10 @@ fn settings() -> SamplerSettings {
 
 /// A batch of two at 32×32, which is quick.
 fn job(pipeline: &dyn Pipeline, steps: u32) -> SampleJob {
-    let texts = |text: &str| pipeline.encode_prompts(&[text.into(), text.into()], 1).unwrap();
+    let encoding =
+        TextSettings { clip_skip: 1, emphasis: "Original".to_owned(), comma_padding_backtrack: 20 };
+    let texts =
+        |text: &str| pipeline.encode_prompts(&[text.into(), text.into()], &encoding).unwrap();
     let seeds = Seeds {
         seeds: vec![1, 2],
         subseeds: vec![0, 0],

@@ -2,10 +2,8 @@
 
 /// Tokens of a chunk with its begin and end token.
 pub(crate) const CHUNK: usize = 77;
-const TEXT: usize = CHUNK - 2;
-/// A chunk that would end within so many tokens after a comma ends at the comma instead
-/// (A1111's option `comma_padding_backtrack` at its default).
-const COMMA_BACKTRACK: usize = 20;
+/// Tokens of text in a chunk.
+pub(crate) const TEXT: usize = CHUNK - 2;
 
 /// The special tokens of a tokenizer.
 #[derive(Clone, Copy, Debug)]
@@ -17,42 +15,75 @@ pub(crate) struct Special {
     pub(crate) comma: Option<u32>,
 }
 
-/// Cuts one prompt's tokens into chunks of [`CHUNK`]; an empty prompt makes one chunk.
-pub(crate) fn chunks(tokens: &[u32], special: Special) -> Vec<[u32; CHUNK]> {
+/// What a prompt is made of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Item {
+    /// A token with its weight.
+    Token(u32, f32),
+    /// The end of a chunk.
+    Break,
+}
+
+/// As many tokens as the text encoder takes at once.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Chunk {
+    pub(crate) tokens: [u32; CHUNK],
+    /// 1 for the special ones.
+    pub(crate) weights: [f32; CHUNK],
+}
+
+/// Cuts one prompt into chunks; an empty prompt makes one chunk. A chunk that would end within
+/// `backtrack` tokens after a comma ends at the comma instead.
+pub(crate) fn chunks(
+    items: impl IntoIterator<Item = Item>,
+    special: Special,
+    backtrack: usize,
+) -> Vec<Chunk> {
     let mut done = Vec::new();
-    let mut open: Vec<u32> = Vec::with_capacity(TEXT);
+    let mut open: Vec<(u32, f32)> = Vec::with_capacity(TEXT);
     let mut last_comma = None;
-    for &token in tokens {
+    for item in items {
+        let Item::Token(token, weight) = item else {
+            done.push(Chunk::of(&open, special));
+            open.clear();
+            last_comma = None;
+            continue;
+        };
         if Some(token) == special.comma {
             last_comma = Some(open.len());
         } else if open.len() == TEXT
             && let Some(comma) = last_comma
-            && TEXT - comma <= COMMA_BACKTRACK
+            && TEXT - comma <= backtrack
         {
             let moved = open.split_off(comma + 1);
-            done.push(close(&open, special));
+            done.push(Chunk::of(&open, special));
             open = moved;
             last_comma = None;
         }
         if open.len() == TEXT {
-            done.push(close(&open, special));
+            done.push(Chunk::of(&open, special));
             open.clear();
             last_comma = None;
         }
-        open.push(token);
+        open.push((token, weight));
     }
     if !open.is_empty() || done.is_empty() {
-        done.push(close(&open, special));
+        done.push(Chunk::of(&open, special));
     }
     done
 }
 
-fn close(text: &[u32], special: Special) -> [u32; CHUNK] {
-    let mut chunk = [special.pad; CHUNK];
-    chunk[0] = special.begin;
-    chunk[1..=text.len()].copy_from_slice(text);
-    chunk[text.len() + 1] = special.end;
-    chunk
+impl Chunk {
+    fn of(text: &[(u32, f32)], special: Special) -> Self {
+        let mut chunk = Self { tokens: [special.pad; CHUNK], weights: [1.0; CHUNK] };
+        chunk.tokens[0] = special.begin;
+        for (at, (token, weight)) in text.iter().enumerate() {
+            chunk.tokens[at + 1] = *token;
+            chunk.weights[at + 1] = *weight;
+        }
+        chunk.tokens[text.len() + 1] = special.end;
+        chunk
+    }
 }
 
 #[cfg(test)]
@@ -61,30 +92,49 @@ mod tests {
 
     const SPECIAL: Special = Special { begin: 900, end: 901, pad: 902, comma: Some(7) };
 
+    fn tokens(tokens: &[u32], backtrack: usize) -> Vec<[u32; CHUNK]> {
+        let items = tokens.iter().map(|token| Item::Token(*token, 1.0));
+        chunks(items, SPECIAL, backtrack).into_iter().map(|chunk| chunk.tokens).collect()
+    }
+
     #[test]
     fn an_empty_prompt_is_one_chunk() {
-        let all = chunks(&[], SPECIAL);
+        let all = tokens(&[], 20);
         assert_eq!(all.len(), 1);
         assert_eq!(all[0][..3], [900, 901, 902]);
     }
 
     #[test]
     fn seventy_five_tokens_fill_one_chunk() {
-        assert_eq!(chunks(&[1; 75], SPECIAL).len(), 1);
-        let two = chunks(&[1; 76], SPECIAL);
+        assert_eq!(tokens(&[1; 75], 20).len(), 1);
+        let two = tokens(&[1; 76], 20);
         assert_eq!(two[0][75..], [1, 901]);
         assert_eq!(two[1][..4], [900, 1, 901, 902]);
     }
 
     #[test]
     fn the_text_after_a_late_comma_moves_to_the_next_chunk() {
-        let mut tokens = vec![1; 80];
-        tokens[60] = 7;
-        let all = chunks(&tokens, SPECIAL);
+        let mut text = vec![1; 80];
+        text[60] = 7;
+        let all = tokens(&text, 20);
         assert_eq!(all[0][60..64], [1, 7, 901, 902]);
         assert_eq!(all[1][19..22], [1, 901, 902]);
-        tokens[60] = 1;
-        tokens[40] = 7;
-        assert_eq!(chunks(&tokens, SPECIAL)[0][76], 901);
+        // Not where nobody wants to go back, and not so far.
+        assert_eq!(tokens(&text, 0)[0][76], 901);
+        text[60] = 1;
+        text[40] = 7;
+        assert_eq!(tokens(&text, 20)[0][76], 901);
+        assert_eq!(tokens(&text, 40)[0][40..43], [1, 7, 901]);
+    }
+
+    #[test]
+    fn a_break_fills_its_chunk() {
+        let items = [Item::Token(1, 1.0), Item::Break, Item::Break, Item::Token(2, 0.5)];
+        let all = chunks(items, SPECIAL, 20);
+        let begins: Vec<_> = all.iter().map(|chunk| chunk.tokens[..3].to_vec()).collect();
+        assert_eq!(begins, [[900, 1, 901], [900, 901, 902], [900, 2, 901]]);
+        assert_eq!(all[2].weights[..3], [1.0, 0.5, 1.0]);
+        // At the end of a prompt nothing is left to begin another one with.
+        assert_eq!(chunks([Item::Token(1, 1.0), Item::Break], SPECIAL, 20).len(), 1);
     }
 }

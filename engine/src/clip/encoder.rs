@@ -4,7 +4,7 @@ use std::path::Path;
 
 use candle_core::{Device, Result, Tensor};
 
-use super::chunks::CHUNK;
+use super::chunks::{CHUNK, Chunk};
 use super::config::{Activation, TextConfig};
 use crate::checkpoint::{LoadError, weights_file};
 use crate::kernels::{LayerNorm, Linear, Mask, attention};
@@ -65,8 +65,9 @@ impl TextModel {
 
     /// Encodes chunks of tokens to `[chunks, 77, width]`. `clip_skip` 1 uses every layer, 2 leaves
     /// out the last one; the final norm always follows, as in A1111 v1.10.1.
-    pub(crate) fn forward(&self, chunks: &[[u32; CHUNK]], clip_skip: u32) -> Result<Tensor> {
-        let ids = Tensor::new(chunks.as_flattened(), &Device::Cpu)?;
+    pub(crate) fn forward(&self, chunks: &[Chunk], clip_skip: u32) -> Result<Tensor> {
+        let ids: Vec<u32> = chunks.iter().flat_map(|chunk| chunk.tokens).collect();
+        let ids = Tensor::new(ids, &Device::Cpu)?;
         let mut x = self
             .tokens
             .index_select(&ids, 0)?

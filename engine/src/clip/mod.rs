@@ -5,6 +5,6 @@ mod config;
 mod encoder;
 mod tokenizer;
 
-pub(crate) use chunks::CHUNK;
+pub(crate) use chunks::{CHUNK, Chunk};
 pub(crate) use encoder::TextModel;
 pub(crate) use tokenizer::TextTokenizer;

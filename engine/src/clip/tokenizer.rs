@@ -7,8 +7,9 @@ use instant_clip_tokenizer::{Token, Tokenizer};
 use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
-use super::chunks::{CHUNK, Special, chunks};
+use super::chunks::{Chunk, Item, Special, TEXT, chunks};
 use crate::checkpoint::{ConfigFile, LoadError, read};
+use crate::prompt::{BadWeight, Emphasis, Piece, TextSettings, pieces};
 
 const BEGIN: &str = "<|startoftext|>";
 const END: &str = "<|endoftext|>";
@@ -79,15 +80,49 @@ impl TextTokenizer {
         self.special.end as usize + 1
     }
 
-    /// One prompt in chunks of [`CHUNK`] tokens.
-    pub(crate) fn encode(&self, prompt: &str) -> Vec<[u32; CHUNK]> {
-        chunks(&self.tokens(prompt), self.special)
+    /// One prompt in chunks, with the weights of its tokens.
+    ///
+    /// # Errors
+    /// A weight that is no number.
+    pub(crate) fn encode(
+        &self,
+        prompt: &str,
+        settings: TextSettings,
+    ) -> Result<Vec<Chunk>, BadWeight> {
+        let items = self.items(prompt, settings.emphasis)?;
+        Ok(chunks(items, self.special, settings.comma_backtrack))
     }
 
     /// The number of a prompt's tokens, and the room for text in the chunks that hold it.
-    pub(crate) fn count(&self, prompt: &str) -> (usize, usize) {
-        let tokens = self.tokens(prompt);
-        (tokens.len(), chunks(&tokens, self.special).len() * (CHUNK - 2))
+    ///
+    /// # Errors
+    /// A weight that is no number.
+    pub(crate) fn count(
+        &self,
+        prompt: &str,
+        settings: TextSettings,
+    ) -> Result<(usize, usize), BadWeight> {
+        let items = self.items(prompt, settings.emphasis)?;
+        let tokens = items.iter().filter(|item| matches!(item, Item::Token(..))).count();
+        Ok((tokens, chunks(items, self.special, settings.comma_backtrack).len() * TEXT))
+    }
+
+    fn items(&self, prompt: &str, emphasis: Emphasis) -> Result<Vec<Item>, BadWeight> {
+        let pieces = match emphasis {
+            Emphasis::None => vec![Piece { text: prompt.to_owned(), weight: 1.0 }],
+            _ => pieces(prompt)?,
+        };
+        let mut items = Vec::new();
+        for piece in pieces {
+            if piece.is_break() {
+                items.push(Item::Break);
+            } else {
+                let weight = piece.weight as f32;
+                let tokens = self.tokens(&piece.text).into_iter();
+                items.extend(tokens.map(|token| Item::Token(token, weight)));
+            }
+        }
+        Ok(items)
     }
 
     fn tokens(&self, prompt: &str) -> Vec<u32> {
@@ -98,8 +133,8 @@ impl TextTokenizer {
     }
 
     /// The chunk of an empty prompt.
-    pub(crate) fn empty(&self) -> [u32; CHUNK] {
-        chunks(&[], self.special)[0]
+    pub(crate) fn empty(&self) -> Chunk {
+        chunks([], self.special, 0).remove(0)
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use atelier_engine::{
     Conditioning, Engine, ImageRng, NoiseSource, Observer, SampleError, SampleJob, Sampler,
-    SamplerSettings, Scheduler, Start, Tensor, Unobserved,
+    SamplerSettings, Scheduler, Start, Tensor, TextSettings, Unobserved,
 };
 
 /// The folder of the default checkpoint.
@@ -60,7 +60,7 @@ impl Draw<'_> {
     pub fn latents(&self, observer: &mut dyn Observer) -> Result<Tensor, SampleError> {
         let engine = engine();
         let text = |prompt: &str| -> Result<Conditioning, SampleError> {
-            Ok(engine.encode_prompts(&vec![prompt; self.seeds.len()], 1)?)
+            Ok(engine.encode_prompts(&vec![prompt; self.seeds.len()], TextSettings::default())?)
         };
         let shape = engine.info().latent_shape(64, 64);
         let mut rng = ImageRng::new(shape, &self.seeds, &[], 0.0, NoiseSource::Cpu, 0);

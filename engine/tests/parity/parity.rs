@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor as Array};
 
+use crate::prompt::TextSettings;
 use crate::sampling::{DiscreteSchedule, Unobserved};
 use crate::unet::Unet;
 use crate::vae::Vae;
@@ -67,7 +68,10 @@ impl Reference {
 fn text_encoder_agrees_with_transformers() {
     for case in CASES {
         let (reference, engine) = (Reference::of(case), Engine::load(&folder(case)).unwrap());
-        let encode = |prompts: &[&str], skip| engine.encode_prompts(prompts, skip).unwrap();
+        let encode = |prompts: &[&str], clip_skip| {
+            let settings = TextSettings { clip_skip, ..TextSettings::default() };
+            engine.encode_prompts(prompts, settings).unwrap()
+        };
         reference.compare("text_last", encode(&PROMPTS, 1).data());
         reference.compare("text_skip2", encode(&PROMPTS, 2).data());
         let long = vec!["red heart and the smiling dog"; 15].join(" ");
@@ -175,7 +179,7 @@ fn whole_runs_agree_with_k_diffusion_and_diffusers() {
 }
 
 fn twice(engine: &Engine, prompt: &str) -> Conditioning {
-    engine.encode_prompts(&[prompt, prompt], 1).unwrap()
+    engine.encode_prompts(&[prompt, prompt], TextSettings::default()).unwrap()
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::{
         Conditioning, NoiseSource, Pipeline, PipelineError, SampleJob, Seeds, Start, Stop, Tensor,
     },
     runner::Picture,
+    services::text_settings,
     stage::{Access, PictureAccess, Slot, Stage},
 };
 
@@ -152,8 +153,7 @@ impl ActiveRun<'_> {
         init: Option<&Tensor>,
     ) -> Result<Tensor, Ended> {
         let seam = &mut self.hooks.seam;
-        let clip_skip =
-            u32::try_from(seam.host_int("CLIP_stop_at_last_layers")).unwrap_or(1).max(1);
+        let text = text_settings(seam);
         let source = match &*seam.host_text("randn_source") {
             "NV" => NoiseSource::Nv,
             // “GPU” means the device that draws, which is a CPU here.
@@ -165,8 +165,13 @@ impl ActiveRun<'_> {
         self.settings.eta_ddim = seam.host_float("eta_ddim");
         let noise_multiplier = seam.host_float("initial_noise_multiplier") as f32;
 
-        let mut cond = pipeline.encode_prompts(&batch.prompts, clip_skip)?;
-        let mut uncond = pipeline.encode_prompts(&batch.negative_prompts, clip_skip)?;
+        let prompts = batch.prompts.iter().chain(&batch.negative_prompts);
+        if text.emphasis != "Original" && prompts.into_iter().any(|it| it.contains(['(', '['])) {
+            // As A1111 does: where it made no difference it is not told.
+            self.hooks.infotext.set("Emphasis", text.emphasis.as_str());
+        }
+        let mut cond = pipeline.encode_prompts(&batch.prompts, &text)?;
+        let mut uncond = pipeline.encode_prompts(&batch.negative_prompts, &text)?;
         let seeds = Seeds {
             seeds: batch.seeds.clone(),
             subseeds: batch.subseeds.clone(),

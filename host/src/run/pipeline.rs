@@ -24,6 +24,17 @@ impl Tensor {
     }
 }
 
+/// How prompts are encoded; each field is the option of that name in A1111 v1.10.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextSettings {
+    /// `CLIP_stop_at_last_layers`: 1 uses every layer of the text encoder.
+    pub clip_skip: u32,
+    /// `emphasis`: what weights in prompts do.
+    pub emphasis: String,
+    /// `comma_padding_backtrack`: tokens to go back for a comma at a chunk's end.
+    pub comma_padding_backtrack: usize,
+}
+
 /// Text conditioning, contiguous, `[rows, tokens, width]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conditioning {
@@ -319,11 +330,11 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
     /// Encodes prompts, one row each, all with the same number of tokens.
     ///
     /// # Errors
-    /// Where the text encoder fails.
+    /// A prompt that cannot be read, or where the text encoder fails.
     fn encode_prompts(
         &self,
         prompts: &[String],
-        clip_skip: u32,
+        settings: &TextSettings,
     ) -> Result<Conditioning, PipelineError>;
 
     /// Encodes pixels `[n, 3, H, W]` in 0..1 to latents.

@@ -12,7 +12,7 @@ use super::{
     params::{Names, Pictures},
     pipeline::SamplerSettings,
     record::{PreparedRun, RecordedOverride, RunState},
-    services::RunServices,
+    services::{RunServices, text_settings},
     stage::{Slot, Stage},
 };
 use crate::options::Value;
@@ -154,10 +154,10 @@ impl ActiveRun<'_> {
     }
 
     fn start_plugins(&mut self) -> Result<(), Ended> {
-        let clip_skip = self.hooks.seam.host_int("CLIP_stop_at_last_layers");
+        let text = text_settings(&mut self.hooks.seam);
         let folder = self.samples_folder();
         if let Some(pipeline) = &self.pipeline {
-            self.hooks.services = Some(RunServices::new(pipeline.clone(), clip_skip, folder));
+            self.hooks.services = Some(RunServices::new(pipeline.clone(), text, folder));
         }
         self.hold_picture(&self.batch(0)?, 0);
         let stage = self

@@ -8,17 +8,31 @@ use std::{
 use atelier_plugin_abi::host::{ServiceReply, ServiceRequest};
 use image::RgbImage;
 
-use super::pipeline::{Pipeline, PipelineError, Tensor};
+use super::{
+    pipeline::{Pipeline, PipelineError, Tensor, TextSettings},
+    seam::Seam,
+};
 use crate::output::{
     encode::{Format, encode},
     sequence::{Naming, Target, save_image_file},
 };
 
+/// How the options want prompts to be encoded, now.
+pub(super) fn text_settings(seam: &mut Seam) -> TextSettings {
+    let count = |value: i64| usize::try_from(value).unwrap_or(0);
+    let clip_skip = seam.host_int("CLIP_stop_at_last_layers");
+    TextSettings {
+        clip_skip: u32::try_from(clip_skip).unwrap_or(1).max(1),
+        emphasis: seam.host_text("emphasis").to_string(),
+        comma_padding_backtrack: count(seam.host_int("comma_padding_backtrack")),
+    }
+}
+
 /// The services of one run.
 #[derive(Debug)]
 pub(super) struct RunServices {
     pipeline: Arc<dyn Pipeline>,
-    clip_skip: u32,
+    text: TextSettings,
     folder: PathBuf,
     at_hand: AtHand,
     saved: Mutex<Vec<PathBuf>>,
@@ -35,9 +49,8 @@ pub(super) struct AtHand {
 }
 
 impl RunServices {
-    pub(super) fn new(pipeline: Arc<dyn Pipeline>, clip_skip: i64, folder: PathBuf) -> Self {
-        let clip_skip = u32::try_from(clip_skip).unwrap_or(1).max(1);
-        Self { pipeline, clip_skip, folder, at_hand: AtHand::default(), saved: Mutex::default() }
+    pub(super) fn new(pipeline: Arc<dyn Pipeline>, text: TextSettings, folder: PathBuf) -> Self {
+        Self { pipeline, text, folder, at_hand: AtHand::default(), saved: Mutex::default() }
     }
 
     /// From here on plugins save beside this picture.
@@ -95,7 +108,7 @@ impl RunServices {
         let tensor = |Tensor { shape, data }| ServiceReply::Tensor { shape, rank: 4, data };
         Ok(match *request {
             ServiceRequest::EncodeText(text) => {
-                let cond = self.pipeline.encode_prompts(&[text.to_owned()], self.clip_skip)?;
+                let cond = self.pipeline.encode_prompts(&[text.to_owned()], &self.text)?;
                 let [rows, tokens, width] = cond.shape;
                 ServiceReply::Tensor { shape: [rows, tokens, width, 1], rank: 3, data: cond.data }
             }

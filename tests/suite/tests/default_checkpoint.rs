@@ -130,3 +130,28 @@ fn another_seed_or_option_is_another_picture() {
     assert_ne!(option.0, first.0);
     assert_ne!(option.1, first.1);
 }
+
+#[test]
+fn brackets_in_a_prompt_weigh_as_the_option_says() {
+    let host = host(&[], Wiring::Direct);
+    let draw = |prompt: &str, emphasis: &str| {
+        let mut request = RunRequest { prompt: prompt.to_owned(), ..request(&host) };
+        request.override_settings.insert("emphasis".to_owned(), emphasis.into());
+        let finished = host.draw(request);
+        let told = finished.pictures[0].infotext.contains(&format!("Emphasis: {emphasis}"));
+        (finished.pictures[0].image.clone(), told)
+    };
+    let (plain, told) = draw("red heart", "No norm");
+    assert!(!told, "it made no difference");
+    let (original, told) = draw("red (heart:1.6)", "Original");
+    assert!(!told, "it is the default");
+    let (without_mean, told) = draw("red (heart:1.6)", "No norm");
+    assert!(told);
+    let (ignored, told) = draw("red (heart:1.6)", "Ignore");
+    assert!(told);
+    assert_eq!(ignored, plain);
+    assert!(original != plain && without_mean != plain && original != without_mean);
+    let finished = host.run(RunRequest { prompt: "a (cat:1.2.3)".to_owned(), ..request(&host) });
+    let error = finished.expect("a run").error.expect("an error").to_string();
+    assert!(error.contains("“:1.2.3)” in the prompt is no weight"), "{error}");
+}
