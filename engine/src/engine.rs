@@ -237,21 +237,24 @@ impl Engine {
 
 /// Weighs the tokens of one chunk (`77 × width` values).
 fn emphasise(values: &mut [f32], chunk: &Chunk, width: usize, emphasis: Emphasis) {
-    let weighs = matches!(emphasis, Emphasis::Original | Emphasis::NoNorm);
-    if !weighs || chunk.weights == [1.0; CHUNK] {
+    if !matches!(emphasis, Emphasis::Original | Emphasis::NoNorm) {
         return;
     }
     let mean =
         |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
     let before = mean(values);
     for (token, weight) in values.chunks_exact_mut(width).zip(chunk.weights) {
-        token.iter_mut().for_each(|value| *value *= weight);
+        for value in token {
+            *value *= weight;
+        }
     }
     let after = mean(values);
     // Values that cancel out have no mean to go back to.
     if emphasis == Emphasis::Original && after != 0.0 {
         let back = (before / after) as f32;
-        values.iter_mut().for_each(|value| *value *= back);
+        for value in values {
+            *value *= back;
+        }
     }
 }
 

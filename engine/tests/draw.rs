@@ -1,5 +1,7 @@
 //! The default checkpoint draws.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 mod common;
 
 use atelier_engine::{
@@ -129,7 +131,7 @@ fn skipping(clip_skip: u32) -> TextSettings {
 /// The encoded prompt, one row of 128 values for each token.
 fn encoded(prompt: &str, emphasis: Emphasis) -> Vec<f32> {
     let settings = TextSettings { emphasis, ..TextSettings::default() };
-    engine().encode_prompts(&[prompt], settings).unwrap().into_data()
+    engine().encode_prompts(&[prompt], settings).expect("a prompt that can be read").into_data()
 }
 
 fn mean(values: &[f32]) -> f64 {
