@@ -32,8 +32,8 @@
 //! # fn main() {}
 //! ```
 //!
-//! Build it as a `cdylib` with this crate as its one dependency, put the library into the host's
-//! `extensions` folder, and its hooks are called. A plugin that keeps reading live options, as every
+//! Build it as a `cdylib` with this crate as its one dependency, install it with
+//! `atelier plugins install --trust FILE`, and its hooks are called. A plugin that keeps reading live options, as every
 //! extension of A1111's web UI does, says `cx.live()` where this one says `cx.snapshot()`.
 //!
 //! The names and the order of hooks are those of A1111 v1.10.1; [`Run`] lists them.

@@ -146,8 +146,8 @@ pub enum LoadError {
     Create(CallFailure),
     /// A library that nobody has trusted.
     #[error(
-        "this build of it has not run here before, and its code can do whatever you can; if you trust \
-         it: atelier plugins trust {}",
+        "this build of it is not trusted, and its code can do whatever you can; if you trust it: atelier \
+         plugins trust {}",
         path.display()
     )]
     Untrusted {

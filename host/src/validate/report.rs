@@ -82,8 +82,12 @@ impl Report {
 
     /// What to do next, in one sentence.
     pub fn advice(&self) -> String {
-        let bad = self.results.iter().find(|result| result.outcome().is_bad());
-        match bad {
+        let bad: Vec<_> = self.results.iter().filter(|result| result.outcome().is_bad()).collect();
+        // One fault fails many checks with the same words; the one that says more is nearer to it.
+        let said: Vec<&str> = bad.iter().map(|it| it.tried.verdict.words.as_str()).collect();
+        let once = |words: &&str| said.iter().filter(|other| *other == words).count() == 1;
+        let alone = said.iter().position(once).and_then(|at| bad.get(at));
+        match alone.or(bad.first()) {
             Some(result) => {
                 let words = match result.outcome() {
                     Outcome::Crashed => "look at its last lines; the hook where it died is named",
@@ -96,6 +100,11 @@ impl Report {
                     "begin with {}: {words}, then try it alone with --include '^{}$'",
                     result.check, result.check
                 )
+            }
+            None if self.results.iter().any(|it| it.outcome() == Outcome::Warn) => {
+                let warned = self.results.iter().filter(|it| it.outcome() == Outcome::Warn);
+                let names: Vec<&str> = warned.map(|it| it.check).collect();
+                format!("nothing failed; look at what is warned of: {}", names.join(", "))
             }
             None if self.level < 5 => {
                 "all is well so far; level 5 is for every plugin: --level 5".to_owned()

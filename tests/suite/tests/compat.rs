@@ -212,7 +212,7 @@ fn a_plugin_that_cannot_be_examined_is_told_why() {
         adding(folder.path(), "fails", "if (kept) return atelier_fail(call, \"not today\");", "");
     for (library, words) in [
         (library.as_path(), "not today"),
-        (Path::new("/no/such.so"), "neither a file nor a plugin"),
+        (Path::new("/no/such.so"), "there is no file /no/such.so"),
     ] {
         let output = Command::new(atelier())
             .args(["plugins", "compat", "--fake"])

@@ -74,6 +74,12 @@ pub(super) fn find(global: &Global, atelier: &Atelier, wanted: &str) -> Result<P
     if path.is_file() {
         return Ok(path.to_owned());
     }
+    if wanted.contains(std::path::MAIN_SEPARATOR) || wanted.ends_with(std::env::consts::DLL_SUFFIX)
+    {
+        return Err(Failure::refused(format!(
+            "there is no file {wanted}; build it, or name an installed plugin by its id"
+        )));
+    }
     let known = manifests(global, atelier);
     let found = known.iter().find(|(_, manifest)| manifest.id.as_str() == wanted);
     found.map(|(path, _)| path.clone()).ok_or_else(|| {

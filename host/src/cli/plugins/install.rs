@@ -100,11 +100,13 @@ fn tell(ui: &Ui, change: &Change, trusted: Option<&str>) -> Result<(), Failure> 
     let before = change.before.first();
     match (&change.now, before) {
         (Some(now), Some(before)) => Ui::line(&format!(
-            "{}, in the place of {}",
+            "{} is installed, in the place of {}",
             ui.paint(style::STRONG, &name(now)),
             before.version
         )),
-        (Some(now), None) => Ui::line(&ui.paint(style::STRONG, &name(now))),
+        (Some(now), None) => {
+            Ui::line(&format!("{} is installed", ui.paint(style::STRONG, &name(now))));
+        }
         (None, _) => {}
     }
     if let Some(now) = &change.now {

@@ -77,8 +77,8 @@ pub(super) fn consent(atelier: &Atelier, path: &Path) -> Result<(), Failure> {
         return Ok(atelier.decisions().change(|it| it.trust(manifest.as_ref(), &library.hash))?);
     }
     Err(Failure::unusable(format!(
-        "{} has not run here before, and its code can do whatever you can; if you trust it: atelier \
-         plugins trust {}",
+        "{} is not trusted, and its code can do whatever you can; if you trust it: atelier plugins \
+         trust {}",
         short_path(path),
         short_path(path)
     )))

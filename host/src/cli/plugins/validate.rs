@@ -308,7 +308,7 @@ fn tell(ui: &Ui, args: &ValidateArgs, report: &Report) {
     let mut table = ui.prose(&["check", ">level", "outcome", "what was seen"]);
     for result in &report.results {
         let outcome = result.outcome();
-        if args.only_failed && !outcome.is_bad() {
+        if args.only_failed && !outcome.is_bad() && outcome != Outcome::Warn {
             continue;
         }
         let words = match outcome {
