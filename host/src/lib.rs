@@ -12,6 +12,7 @@ pub mod compat;
 #[cfg(feature = "engine")]
 pub mod engine;
 pub mod fake;
+mod files;
 pub mod options;
 pub mod output;
 pub mod plugins;

@@ -134,11 +134,7 @@ impl Bench {
 
 fn of_record(record: RunRecord) -> Outcome {
     match record.failures.first() {
-        Some(failure) => {
-            let (plugin, hook, status) = (&failure.plugin, &failure.hook, &failure.status);
-            let how = format!("{plugin} {status} at {hook}: {}", failure.message);
-            Outcome::Broken { how }
-        }
+        Some(failure) => Outcome::Broken { how: failure.to_string() },
         None => Outcome::Done { pixels: record.outputs.into_iter().map(|it| it.pixels).collect() },
     }
 }

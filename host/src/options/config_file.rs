@@ -13,6 +13,7 @@ use serde::Serialize as _;
 use serde_json::{Map, Value as Json};
 
 use super::error::ConfigError;
+use crate::files;
 
 /// A `config.json`.
 #[derive(Debug)]
@@ -168,15 +169,7 @@ fn migrated(mut values: Map<String, Json>) -> (Map<String, Json>, ConfigReport) 
 /// Waits for the lock that every writer of this file takes; dropping it gives it back.
 fn lock(path: &Path) -> Result<File, ConfigError> {
     let path = suffixed(path, ".lock");
-    let open = || {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let file = File::options().create(true).append(true).open(&path)?;
-        file.lock()?;
-        Ok(file)
-    };
-    open().map_err(|source| write_error(&path, source))
+    files::alone(&path).map_err(|source| write_error(&path, source))
 }
 
 /// Writes beside the file and renames, so that a crash leaves the old file or the new one.

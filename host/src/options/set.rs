@@ -84,6 +84,12 @@ impl OptionSet {
         }
     }
 
+    /// The texts in a list; none where the key has no list.
+    pub fn texts(&self, key: &str) -> impl Iterator<Item = &str> + use<'_> {
+        let items = self.by_key(key).and_then(Value::as_list).unwrap_or_default().iter();
+        items.filter_map(Json::as_str)
+    }
+
     /// The stored value of a key that no option has.
     pub fn unknown(&self, key: &str) -> Option<&Value> {
         self.inner.unknown.get(key)

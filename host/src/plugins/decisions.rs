@@ -4,14 +4,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{crumbs::Culprit, id::PluginId, isolation::Needs, manifest::Manifest};
+use crate::files;
 
 /// Strikes after which a library is not loaded any more.
 pub const MOST_STRIKES: usize = 3;
@@ -135,19 +135,11 @@ impl Decisions {
     pub fn change<T>(&self, change: impl FnOnce(&mut Decided) -> T) -> Result<T, DecisionsError> {
         let failed =
             |error: io::Error| self.error("cannot be written", &error, "check space and rights");
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let lock = File::options().create(true).append(true).open(self.path.with_extension("lock"));
-        let lock = lock.map_err(failed)?;
-        lock.lock().map_err(failed)?;
+        let _alone = files::alone(&self.path.with_extension("lock")).map_err(failed)?;
         let mut decided = self.load()?;
         let outcome = change(&mut decided);
-        let replace = || {
-            let mut new = tempfile::NamedTempFile::new_in(folder)?;
-            new.write_all(&serde_json::to_vec_pretty(&decided)?)?;
-            new.as_file().sync_all()?;
-            new.persist(&self.path).map(|_| ()).map_err(|error| error.error)
-        };
-        replace().map_err(failed)?;
+        let text = serde_json::to_vec_pretty(&decided).map_err(|error| failed(error.into()))?;
+        files::replace(&self.path, &text).map_err(failed)?;
         Ok(outcome)
     }
 

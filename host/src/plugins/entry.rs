@@ -1,8 +1,11 @@
 //! Libraries that were found, with what became of them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use super::{LoadError, Manifest};
+use super::{LoadError, Manifest, cache::CachedLibrary};
 
 /// What became of a library.
 #[derive(Debug)]
@@ -73,6 +76,19 @@ pub struct Entry {
     pub state: PluginState,
     /// What it cost to load it, where it was.
     pub loading: Option<Loading>,
+}
+
+impl Entry {
+    /// A library of which nothing is known yet.
+    pub(super) fn new(path: &Path, state: PluginState) -> Self {
+        Self { path: path.to_owned(), manifest: None, hash: None, state, loading: None }
+    }
+
+    /// It was looked at.
+    pub(super) fn is(&mut self, manifest: &Manifest, library: &CachedLibrary) {
+        self.manifest = Some(manifest.clone());
+        self.hash = Some(library.hash.clone());
+    }
 }
 
 /// What it cost to load a plugin.

@@ -60,14 +60,7 @@ impl Isolating {
         if let Some(all) = self.all {
             return all;
         }
-        let listed = match options.by_key("isolated_plugins") {
-            Some(Value::Json(list)) => list
-                .list()
-                .unwrap_or_default()
-                .iter()
-                .any(|id| id.as_str() == Some(manifest.id.as_str())),
-            _ => false,
-        };
+        let listed = options.texts("isolated_plugins").any(|id| id == manifest.id.as_str());
         let default = options.by_key("plugin_isolation").and_then(Value::as_str);
         let worker = listed
             || manifest.isolation == Some(Isolation::Worker)

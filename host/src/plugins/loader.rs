@@ -1,7 +1,6 @@
 //! From a file to a plugin that is called: looked at, allowed to run, opened, made, added to the store.
 
 use std::{
-    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -89,31 +88,16 @@ impl Loader {
 
     /// Looks at a library that is not to be loaded.
     pub fn leave_out(&self, path: &Path, by: &'static str) -> Entry {
-        let mut entry = Entry {
-            path: path.to_owned(),
-            manifest: None,
-            hash: None,
-            state: PluginState::Disabled { by },
-            loading: None,
-        };
+        let mut entry = Entry::new(path, PluginState::Disabled { by });
         match self.inspect(path) {
-            Ok((manifest, library)) => {
-                entry.manifest = Some(manifest);
-                entry.hash = Some(library.hash);
-            }
+            Ok((manifest, library)) => entry.is(&manifest, &library),
             Err(error) => entry.state = PluginState::Failed(error),
         }
         entry
     }
 
     fn load_one(&self, path: &Path, store: &Arc<LiveOptions>) -> Entry {
-        let mut entry = Entry {
-            path: path.to_owned(),
-            manifest: None,
-            hash: None,
-            state: PluginState::Active,
-            loading: None,
-        };
+        let mut entry = Entry::new(path, PluginState::Active);
         let (manifest, library) = match self.inspect(path) {
             Ok(found) => found,
             Err(error) => {
@@ -122,8 +106,7 @@ impl Loader {
                 return entry;
             }
         };
-        entry.manifest = Some(manifest.clone());
-        entry.hash = Some(library.hash.clone());
+        entry.is(&manifest, &library);
         if let Some(by) = disabled(&store.load().options, &manifest.id) {
             entry.state = PluginState::Disabled { by };
             return entry;
@@ -148,7 +131,7 @@ impl Loader {
         }
         let loaded = self.check_trust(path, &manifest, &library, &decided).and_then(|()| {
             let (begin, before) = (Instant::now(), resident_kib(None));
-            self.load(manifest, &library, path, store)?;
+            self.load(manifest, &library, path, isolation, store)?;
             let host_kib = before.zip(resident_kib(None)).map(|(before, after)| after - before);
             Ok(Loading { seconds: begin.elapsed().as_secs_f64(), host_kib })
         });
@@ -170,12 +153,7 @@ impl Loader {
         library: &cache::CachedLibrary,
         decided: &Decided,
     ) -> Result<(), LoadError> {
-        let candidate = Candidate {
-            path,
-            manifest: Some(manifest),
-            hash: &library.hash,
-            bytes: &library.bytes,
-        };
+        let candidate = Candidate::new(path, Some(manifest), library);
         let untrusted = || LoadError::Untrusted { path: path.to_owned() };
         match &self.trust {
             Trust::All => Ok(()),
@@ -199,6 +177,7 @@ impl Loader {
         manifest: Manifest,
         library: &cache::CachedLibrary,
         path: &Path,
+        isolation: Isolation,
         store: &Arc<LiveOptions>,
     ) -> Result<(), LoadError> {
         manifest.check()?;
@@ -206,7 +185,7 @@ impl Loader {
         if let Some(other) = taken {
             return Err(LoadError::DuplicateId { id: manifest.id, other });
         }
-        match self.isolating.choose(&manifest, &store.load().options) {
+        match isolation {
             Isolation::InProcess => {
                 let mark =
                     self.crumbs.as_ref().map(|it| it.mark(manifest.id.as_str(), &library.hash));
@@ -354,11 +333,6 @@ pub fn disabled(options: &OptionSet, id: &PluginId) -> Option<&'static str> {
     if all {
         return Some("the option disable_all_extensions");
     }
-    let listed: BTreeSet<&str> = match options.by_key("disabled_extensions") {
-        Some(Value::Json(list)) => {
-            list.list().unwrap_or_default().iter().filter_map(|id| id.as_str()).collect()
-        }
-        _ => BTreeSet::new(),
-    };
-    listed.contains(id.as_str()).then_some("the option disabled_extensions")
+    let listed = options.texts("disabled_extensions").any(|listed| listed == id.as_str());
+    listed.then_some("the option disabled_extensions")
 }

@@ -5,14 +5,14 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, fs,
-    io::{self, Write as _},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::PluginId;
+use crate::files;
 
 /// The form of the file.
 const VERSION: u32 = 1;
@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 pub const FILE: &str = "plugins.lock";
 
 /// Plugins, by id.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lock {
     version: u32,
@@ -139,11 +139,7 @@ impl Lock {
     pub fn save(&self, data: &Path) -> Result<PathBuf, LockError> {
         let path = data.join(FILE);
         let write = || {
-            let mut file = tempfile::NamedTempFile::new_in(data)?;
-            file.write_all(&serde_json::to_vec_pretty(self)?)?;
-            file.write_all(b"\n")?;
-            file.as_file().sync_all()?;
-            file.persist(&path).map(|_| ()).map_err(|error| error.error)
+            files::replace(&path, format!("{}\n", serde_json::to_string_pretty(self)?).as_bytes())
         };
         write().map_err(|source| LockError::Io { path: path.clone(), what: "written", source })?;
         Ok(path)

@@ -62,18 +62,11 @@ impl PluginSet {
         let mut plugins = self.plugins.clone();
         plugins.insert(plugin.manifest.id.clone(), plugin);
         let manifests: Vec<&Manifest> = plugins.values().map(|plugin| &plugin.manifest).collect();
-        let order = Order::resolve(&manifests, &|hook| prioritized(options, hook));
+        let prioritized = |hook: Hook| {
+            let ids = options.texts(&format!("prioritized_callbacks_{hook}"));
+            ids.map(str::to_owned).collect()
+        };
+        let order = Order::resolve(&manifests, &prioritized);
         Self { plugins, order }
-    }
-}
-
-fn prioritized(options: &OptionSet, hook: Hook) -> Vec<String> {
-    let value = options.by_key(&format!("prioritized_callbacks_{hook}"));
-    match value {
-        Some(crate::options::Value::Json(list)) => {
-            let texts = list.list().unwrap_or_default().iter();
-            texts.filter_map(|id| id.as_str().map(str::to_owned)).collect()
-        }
-        _ => Vec::new(),
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use minisign_verify::{PublicKey, Signature};
 
-use super::{decisions::Decided, manifest::Manifest};
+use super::{cache::CachedLibrary, decisions::Decided, manifest::Manifest};
 
 /// A library that may be about to run.
 #[derive(Debug)]
@@ -26,6 +26,13 @@ pub struct Candidate<'a> {
     pub hash: &'a str,
     /// Its bytes.
     pub bytes: &'a [u8],
+}
+
+impl<'a> Candidate<'a> {
+    /// A library of which there is a private copy.
+    pub fn new(path: &'a Path, manifest: Option<&'a Manifest>, library: &'a CachedLibrary) -> Self {
+        Self { path, manifest, hash: &library.hash, bytes: &library.bytes }
+    }
 }
 
 /// Asks the user about a library that nobody knows.

@@ -165,8 +165,8 @@ impl ActiveRun<'_> {
         self.settings.eta_ddim = seam.host_float("eta_ddim");
         let noise_multiplier = seam.host_float("initial_noise_multiplier") as f32;
 
-        let prompts = batch.prompts.iter().chain(&batch.negative_prompts);
-        if text.emphasis != "Original" && prompts.into_iter().any(|it| it.contains(['(', '['])) {
+        let mut prompts = batch.prompts.iter().chain(&batch.negative_prompts);
+        if text.emphasis != "Original" && prompts.any(|it| it.contains(['(', '['])) {
             // As A1111 does: where it made no difference it is not told.
             self.hooks.infotext.set("Emphasis", text.emphasis.as_str());
         }

@@ -1,6 +1,6 @@
 //! What is kept of a run: one JSON document.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -97,6 +97,12 @@ pub struct HookFailure {
     pub action: FailureAction,
     /// How often it failed like this; place and step are the first time's.
     pub times: u64,
+}
+
+impl fmt::Display for HookFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} at {}: {}", self.plugin, self.status, self.hook, self.message)
+    }
 }
 
 /// How often and how long a plugin's hook was called.

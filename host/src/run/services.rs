@@ -19,12 +19,12 @@ use crate::output::{
 
 /// How the options want prompts to be encoded, now.
 pub(super) fn text_settings(seam: &mut Seam) -> TextSettings {
-    let count = |value: i64| usize::try_from(value).unwrap_or(0);
     let clip_skip = seam.host_int("CLIP_stop_at_last_layers");
     TextSettings {
         clip_skip: u32::try_from(clip_skip).unwrap_or(1).max(1),
         emphasis: seam.host_text("emphasis").to_string(),
-        comma_padding_backtrack: count(seam.host_int("comma_padding_backtrack")),
+        comma_padding_backtrack: usize::try_from(seam.host_int("comma_padding_backtrack"))
+            .unwrap_or(0),
     }
 }
 

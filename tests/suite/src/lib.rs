@@ -8,6 +8,7 @@
 )]
 
 pub mod child;
+pub mod command;
 pub mod gate;
 pub mod options;
 pub mod outcome;

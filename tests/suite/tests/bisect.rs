@@ -3,12 +3,12 @@
 #![cfg(unix)]
 #![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use std::{
-    path::Path,
-    process::{Command, Output, Stdio},
-};
+use std::{path::Path, process::Output};
 
-use atelier_suite::{atelier, plugin};
+use atelier_suite::{
+    command::{command, errors, json},
+    plugin,
+};
 use serde_json::Value;
 
 /// Harmless ones around the one that is looked for.
@@ -20,26 +20,16 @@ fn bisect(data: &Path, fault: &str, words: &[&str]) -> Output {
 }
 
 fn bisect_among(plugins: &[&str], data: &Path, fault: &str, words: &[&str]) -> Output {
-    let mut command = Command::new(atelier());
+    let mut command = command(data);
     for name in plugins {
         command.arg("--plugins").arg(plugin(name));
     }
     command
         .args(["--json", "plugins", "bisect"])
         .args(words)
-        .env("ATELIER_DATA", data)
         .env("ATELIER_MISBEHAVE", fault)
-        .stdin(Stdio::null())
         .output()
         .expect("the atelier command")
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", errors(output)))
 }
 
 /// What is said of the try with this plugin alone.

@@ -6,10 +6,13 @@ use std::{
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::Output,
 };
 
-use atelier_suite::{atelier, root};
+use atelier_suite::{
+    command::{self, command, errors},
+    root,
+};
 use atelier_testkit::build;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -45,11 +48,9 @@ impl Desk {
     }
 
     fn atelier(&self, words: &[&str]) -> Output {
-        Command::new(atelier())
+        command(&self.path("data"))
             .args(words)
-            .env("ATELIER_DATA", self.path("data"))
             .env("ATELIER_EAGER", self.path("written"))
-            .stdin(Stdio::null())
             .output()
             .expect("the atelier command")
     }
@@ -57,7 +58,7 @@ impl Desk {
     fn json(&self, words: &[&str]) -> Value {
         let output = self.atelier(&[&["--json"], words].concat());
         assert!(output.status.success(), "{words:?}: {}", errors(&output));
-        serde_json::from_slice(&output.stdout).expect("JSON")
+        command::json(&output)
     }
 
     fn install(&self, file: &Path) -> Value {
@@ -80,10 +81,6 @@ impl Desk {
         assert_eq!(output.status.code(), Some(2), "{words:?}: {}", errors(&output));
         errors(&output)
     }
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn text(path: &Path) -> &str {
@@ -262,7 +259,7 @@ fn a_host_that_is_locked_starts_with_those_plugins_only() {
     desk.json(&["plugins", "install", "--trust", text(&new)]);
     let verified = desk.atelier(&["--json", "plugins", "verify"]);
     assert_eq!(verified.status.code(), Some(1));
-    let drift: Value = serde_json::from_slice(&verified.stdout).expect("JSON");
+    let drift = command::json(&verified);
     assert_eq!(drift["drift"][0]["locked"]["version"], "1.0.0");
     assert_eq!(drift["drift"][0]["found"]["version"], "1.1.0");
     let refused = desk.refused(&draw);

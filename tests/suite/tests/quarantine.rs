@@ -4,33 +4,21 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use std::{
-    os::unix::process::ExitStatusExt as _,
-    path::Path,
-    process::{Command, Output, Stdio},
+use std::{os::unix::process::ExitStatusExt as _, path::Path, process::Output};
+
+use atelier_suite::{
+    command::{command, errors, json},
+    plugin,
 };
 
-use atelier_suite::{atelier, plugin};
-use serde_json::Value;
-
 fn run(data: &Path, fault: &str, words: &[&str]) -> Output {
-    Command::new(atelier())
+    command(data)
         .arg("--plugins")
         .arg(plugin("misbehaving"))
         .args(words)
-        .env("ATELIER_DATA", data)
         .env("ATELIER_MISBEHAVE", fault)
-        .stdin(Stdio::null())
         .output()
         .expect("the atelier command")
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 const DRAW: [&str; 4] = ["txt2img", "red heart", "--steps", "1"];

@@ -5,13 +5,15 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
-use atelier_suite::{atelier, root};
+use atelier_suite::{
+    command::{command, errors, json},
+    root,
+};
 use atelier_testkit::build;
 use minisign::KeyPair;
-use serde_json::Value;
 use tempfile::TempDir;
 
 /// A data folder with the plugin whose constructor writes a file.
@@ -38,14 +40,14 @@ impl Desk {
     }
 
     /// A command on the data folder, without a terminal.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = command(&self.folder.path().join("data"));
+        command.args(words).env("ATELIER_EAGER", self.written());
+        command
+    }
+
     fn atelier(&self, words: &[&str]) -> Output {
-        Command::new(atelier())
-            .args(words)
-            .env("ATELIER_DATA", self.folder.path().join("data"))
-            .env("ATELIER_EAGER", self.written())
-            .stdin(Stdio::null())
-            .output()
-            .expect("the atelier command")
+        self.command(words).output().expect("the atelier command")
     }
 
     fn has_run(&self) -> bool {
@@ -53,14 +55,9 @@ impl Desk {
     }
 
     fn state(&self) -> String {
-        let listed = self.atelier(&["--json", "plugins", "list"]);
-        let listed: Value = serde_json::from_slice(&listed.stdout).expect("JSON");
+        let listed = json(&self.atelier(&["--json", "plugins", "list"]));
         listed["plugins"][0]["state"].as_str().expect("a state").to_owned()
     }
-}
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn text(path: &Path) -> &str {
@@ -199,10 +196,8 @@ fn at_a_terminal(desk: &Desk, words: &[&str], typed: &str) -> String {
     let name = name.to_str().expect("a name");
     let slave = fs::File::options().read(true).write(true).open(name).expect("its other end");
     let twin = || slave.try_clone().expect("a descriptor");
-    let mut child = Command::new(atelier())
-        .args(words)
-        .env("ATELIER_DATA", desk.folder.path().join("data"))
-        .env("ATELIER_EAGER", desk.written())
+    let mut child = desk
+        .command(words)
         .stdin(twin())
         .stdout(twin())
         .stderr(twin())

@@ -9,7 +9,7 @@ use std::{
     fs,
     net::TcpListener,
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -21,9 +21,12 @@ use atelier_host::{
     plugins::{Isolating, Isolation, Needs, PluginId, Workers, trust::Trust},
     run::{CancelToken, RunRequest, record::HookFailure},
 };
-use atelier_suite::{atelier, plugin, root};
+use atelier_suite::{
+    atelier,
+    command::{command, errors, json},
+    plugin, root,
+};
 use atelier_testkit::build;
-use serde_json::Value;
 
 /// A host with the misbehaving plugin in a worker.
 fn host(folder: &Path, fault: &str, more: &[(&str, String)], granted: Needs) -> Atelier {
@@ -151,13 +154,11 @@ fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 fn a_host_that_is_killed_takes_its_workers_with_it() {
     let folder = tempfile::tempdir().expect("a folder");
     for fault in ["", "endless-loop:process"] {
-        let mut host = Command::new(atelier())
+        let mut host = command(folder.path())
             .args(["--isolation", "worker", "--plugins"])
             .arg(plugin("misbehaving"))
             .args(["txt2img", "red heart", "--steps", "150", "--no-save"])
-            .env("ATELIER_DATA", folder.path())
             .env("ATELIER_MISBEHAVE", fault)
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -189,27 +190,20 @@ fn what_a_plugin_asks_for_is_shown_and_not_had() {
     let copy = folder.path().join("eager.c");
     fs::write(&copy, source).expect("a file");
     let library = build::with_cc(&copy, &root().join("plugin-api/include"), folder.path());
-    let command = |words: &[&str]| {
-        let output = Command::new(atelier())
-            .arg("--plugins")
-            .arg(&library)
-            .args(words)
-            .env("ATELIER_DATA", folder.path().join("data"))
-            .stdin(Stdio::null())
-            .output()
-            .expect("the atelier command");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
+    let done = |words: &[&str]| {
+        let mut command = command(&folder.path().join("data"));
+        let output = command.arg("--plugins").arg(&library).args(words).output();
+        let output = output.expect("the atelier command");
+        assert!(output.status.success(), "{}", errors(&output));
+        output
     };
-    let inspected = || -> Value {
-        serde_json::from_slice(&command(&["--json", "plugins", "inspect", "eager"])).expect("JSON")
-    };
+    let inspected = || json(&done(&["--json", "plugins", "inspect", "eager"]));
     let report = inspected();
     assert_eq!(report["isolation"], "worker");
     assert_eq!(report["manifest"]["needs"]["memory_mb"], 8192);
     assert_eq!(report["granted"], serde_json::json!({}));
-    command(&["plugins", "grant", "eager", "--network"]);
+    done(&["plugins", "grant", "eager", "--network"]);
     assert_eq!(inspected()["granted"], serde_json::json!({"network": true}));
-    command(&["plugins", "grant", "eager", "--revoke"]);
+    done(&["plugins", "grant", "eager", "--revoke"]);
     assert_eq!(inspected()["granted"], serde_json::json!({}));
 }

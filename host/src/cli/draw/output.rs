@@ -54,8 +54,7 @@ pub(super) fn tell(ui: &Ui, args: &DrawArgs, finished: &Finished) -> Result<(), 
             "" => String::new(),
             place => format!(" ({place})"),
         };
-        let (plugin, hook, status) = (&failure.plugin, &failure.hook, &failure.status);
-        ui.warn(&format!("{plugin} {status} at {hook}: {}{place}{done}", failure.message));
+        ui.warn(&format!("{failure}{place}{done}"));
     }
     Ok(())
 }

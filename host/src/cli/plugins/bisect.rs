@@ -7,10 +7,10 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget};
+use indicatif::ProgressBar;
 use serde_json::{Value as Json, json};
 
-use super::{manifests, trust};
+use super::{manifests, progress, trust};
 use crate::{
     Atelier,
     bisect::{Bench, Outcome, culprits},
@@ -71,9 +71,6 @@ pub(super) fn run(
             "there is no plugin to look for; `atelier plugins list` shows what there is",
         ));
     }
-    let target = if ui.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(None, target);
-    bar.enable_steady_tick(Duration::from_millis(120));
     let bench = Bench {
         program: std::env::current_exe().map_err(Failure::failed)?,
         data: atelier.data().to_owned(),
@@ -81,7 +78,7 @@ pub(super) fn run(
         command: command(&args.command)?,
         patience: Duration::from_secs(args.timeout),
     };
-    let mut bisect = Bisect { ui, bench, plugins, bar, tries: Vec::new() };
+    let mut bisect = Bisect { ui, bench, plugins, bar: progress(ui), tries: Vec::new() };
     let found = bisect.search(args.wanted);
     bisect.bar.finish_and_clear();
     let (what, found) = found?;
@@ -220,37 +217,22 @@ impl Bisect<'_> {
                 .ui
                 .document(&json!({"what": word, "culprits": ids, "tries": self.tries}))?);
         }
-        let does = match (what, ids.len()) {
-            (Wanted::Breaks, 1) => "breaks the run",
-            (Wanted::Breaks, _) => "break the run, together",
-            (Wanted::Changes, 1) => "changes the picture",
-            (Wanted::Changes, _) => "change the picture, together",
+        let (alone, together, next) = match what {
+            Wanted::Breaks => ("breaks the run", "break the run, together", "to go on without it"),
+            Wanted::Changes => (
+                "changes the picture",
+                "change the picture, together",
+                "another may, too; to look further",
+            ),
         };
-        match ids.as_slice() {
-            [] => Ui::line(&self.ui.paint(
-                style::GOOD,
-                &format!(
-                    "no plugin {}; nothing to look for",
-                    if what == Wanted::Breaks { "breaks it" } else { "changes it" }
-                ),
-            )),
-            ids => {
-                let names = ids.join(" and ");
-                Ui::line(&format!("{} {does}", self.ui.paint(style::STRONG, &names)));
-                let next = match what {
-                    Wanted::Breaks => {
-                        format!("to go on without it: atelier plugins disable {}", ids[0])
-                    }
-                    Wanted::Changes => {
-                        format!(
-                            "another may, too; to look further: atelier plugins disable {}",
-                            ids[0]
-                        )
-                    }
-                };
-                Ui::line(&self.ui.paint(style::HINT, &next));
-            }
-        }
+        let Some(first) = ids.first() else {
+            let nothing = format!("no plugin {word} it; nothing to look for");
+            Ui::line(&self.ui.paint(style::GOOD, &nothing));
+            return Ok(());
+        };
+        let does = if ids.len() == 1 { alone } else { together };
+        Ui::line(&format!("{} {does}", self.ui.paint(style::STRONG, &ids.join(" and "))));
+        Ui::line(&self.ui.paint(style::HINT, &format!("{next}: atelier plugins disable {first}")));
         Ok(())
     }
 }

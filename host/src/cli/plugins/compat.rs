@@ -4,15 +4,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use clap::Args;
 use comfy_table::{Cell, Color, ColumnConstraint};
-use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::json;
 
-use super::{inspect::find, trust};
+use super::{inspect::find, progress, trust};
 use crate::{
     Atelier,
     cli::{
@@ -132,13 +130,6 @@ fn own_overrides(
     let rig = subject.plain().map_err(|verdict| Failure::failed(verdict.words))?;
     let state = rig.atelier.store().load_full();
     overrides(state.options.schema(), given)
-}
-
-fn progress(ui: &Ui) -> ProgressBar {
-    let target = if ui.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-    let bar = ProgressBar::with_draw_target(None, target);
-    bar.enable_steady_tick(Duration::from_millis(120));
-    bar
 }
 
 fn colour(verdict: Verdict) -> Color {

@@ -97,7 +97,7 @@ fn look(atelier: &Atelier, path: &Path) -> Result<Report, Failure> {
     let mut report = Report {
         path: path.to_owned(),
         size: library.bytes.len() as u64,
-        hash: library.hash,
+        hash: library.hash.clone(),
         manifest: None,
         host_abi: ABI_VERSION.to_string(),
         trusted: None,
@@ -113,7 +113,7 @@ fn look(atelier: &Atelier, path: &Path) -> Result<Report, Failure> {
     report.problem = check().err().map(|error| error.to_string());
     let decided = atelier.decisions().load()?;
     let manifest = report.manifest.as_ref();
-    let candidate = Candidate { path, manifest, hash: &report.hash, bytes: &library.bytes };
+    let candidate = Candidate::new(path, manifest, &library);
     report.trusted = trust::known(&candidate, &decided).map(|known| known.words());
     if let Some(manifest) = manifest {
         let options = &atelier.store().load().options;

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::trust;
 use crate::{
     Atelier,
     cli::{
-        consent::AtTerminal,
         error::Failure,
         ui::{Ui, short_path, style},
     },
     plugins::{
-        LoadError, Manifest, PluginId,
+        PluginId,
         install::{Change, Installer, Version},
-        trust::{Candidate, Consent as _, known},
+        trust::Candidate,
     },
 };
 
@@ -42,53 +42,32 @@ fn installer(atelier: &Atelier) -> Installer {
 }
 
 pub(super) fn install(ui: &Ui, atelier: &Atelier, args: &InstallArgs) -> Result<(), Failure> {
-    let change = installer(atelier).install(&args.file)?;
-    let trusted = match &change.now {
-        Some(now) => trusted(atelier, now, args.trust)?,
-        None => None,
-    };
-    tell(ui, &change, trusted.as_deref())
+    tell(ui, atelier, &installer(atelier).install(&args.file)?, args.trust)
 }
 
 pub(super) fn remove(ui: &Ui, atelier: &Atelier, id: &PluginId) -> Result<(), Failure> {
-    let change = installer(atelier).remove(id)?;
-    tell(ui, &change, None)
+    tell(ui, atelier, &installer(atelier).remove(id)?, false)
 }
 
 pub(super) fn rollback(ui: &Ui, atelier: &Atelier, args: &RollbackArgs) -> Result<(), Failure> {
-    let change = installer(atelier).rollback(&args.id, args.to.as_deref())?;
-    let trusted = match &change.now {
-        Some(now) => trusted(atelier, now, false)?,
-        None => None,
-    };
-    tell(ui, &change, trusted.as_deref())
+    tell(ui, atelier, &installer(atelier).rollback(&args.id, args.to.as_deref())?, false)
 }
 
-/// Why an installed build may run; none where it may not yet. Asks where somebody can be asked.
-fn trusted(
+/// Why an installed build may run; none where it may not yet, or nothing is there.
+fn permitted(
     atelier: &Atelier,
-    now: &Version,
-    without_asking: bool,
+    now: Option<&Version>,
+    trusted: bool,
 ) -> Result<Option<String>, Failure> {
-    let (manifest, library): (Manifest, _) =
-        atelier.loader().inspect(&now.path).map_err(|error: LoadError| Failure::failed(error))?;
-    let candidate = Candidate {
-        path: &now.path,
-        manifest: Some(&manifest),
-        hash: &library.hash,
-        bytes: &library.bytes,
-    };
-    if let Some(known) = known(&candidate, &atelier.decisions().load()?) {
-        return Ok(Some(known.words()));
-    }
-    if !(without_asking || AtTerminal.ask(&candidate)) {
-        return Ok(None);
-    }
-    atelier.decisions().change(|decided| decided.trust(Some(&manifest), &library.hash))?;
-    Ok(Some("you trusted this build".to_owned()))
+    let Some(now) = now else { return Ok(None) };
+    let (manifest, library) = atelier.loader().inspect(&now.path)?;
+    let candidate = Candidate::new(&now.path, Some(&manifest), &library);
+    let known = trust::permitted(atelier, &candidate, trusted)?;
+    Ok(known.map(|known| known.words()))
 }
 
-fn tell(ui: &Ui, change: &Change, trusted: Option<&str>) -> Result<(), Failure> {
+fn tell(ui: &Ui, atelier: &Atelier, change: &Change, trusted: bool) -> Result<(), Failure> {
+    let trusted = permitted(atelier, change.now.as_ref(), trusted)?;
     if ui.json {
         return Ok(ui.document(&json!({
             "now": change.now,

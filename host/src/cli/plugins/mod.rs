@@ -11,9 +11,10 @@ mod switch;
 mod trust;
 mod validate;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressDrawTarget};
 
 use super::{Global, error::Failure, host, ui::Ui};
 use crate::{
@@ -99,6 +100,14 @@ pub(super) fn run(ui: &Ui, global: &Global, command: Plugins) -> Result<(), Fail
         Plugins::Enable { id } => switch::enable(ui, &host::open_bare(ui, global)?, &id),
         Plugins::Disable { id } => switch::disable(ui, global, &host::open_bare(ui, global)?, &id),
     }
+}
+
+/// Something that turns while it is not known how long the work takes.
+fn progress(ui: &Ui) -> ProgressBar {
+    let target = if ui.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(None, target);
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
 }
 
 /// The libraries that a host with these flags would load.

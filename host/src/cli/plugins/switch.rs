@@ -62,10 +62,7 @@ fn say(ui: &Ui, id: &str, enabled: bool, text: &str) -> Result<(), Failure> {
 }
 
 fn listed(atelier: &Atelier) -> Vec<String> {
-    let state = atelier.store().load();
-    let value = state.options.by_key(OPTION);
-    let items = value.and_then(Value::as_list).unwrap_or_default().iter();
-    items.filter_map(|id| id.as_str().map(str::to_owned)).collect()
+    atelier.store().load().options.texts(OPTION).map(str::to_owned).collect()
 }
 
 fn save(atelier: &Atelier, ids: Vec<String>) -> Result<(), Failure> {

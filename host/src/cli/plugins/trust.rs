@@ -18,7 +18,7 @@ use crate::{
         Manifest, Needs, PluginId, cache,
         decisions::Decided,
         preflight::preflight,
-        trust::{Candidate, Consent as _, check_key, known},
+        trust::{Candidate, Consent as _, Known, check_key, known},
     },
 };
 
@@ -67,14 +67,9 @@ pub(super) fn consent(atelier: &Atelier, path: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let manifest = Manifest::of_library(&library.bytes).ok();
-    let candidate =
-        Candidate { path, manifest: manifest.as_ref(), hash: &library.hash, bytes: &library.bytes };
-    let decided = atelier.decisions().load()?;
-    if known(&candidate, &decided).is_some() {
+    let candidate = Candidate::new(path, manifest.as_ref(), &library);
+    if permitted(atelier, &candidate, false)?.is_some() {
         return Ok(());
-    }
-    if AtTerminal.ask(&candidate) {
-        return Ok(atelier.decisions().change(|it| it.trust(manifest.as_ref(), &library.hash))?);
     }
     Err(Failure::unusable(format!(
         "{} is not trusted, and its code can do whatever you can; if you trust it: atelier plugins \
@@ -82,6 +77,23 @@ pub(super) fn consent(atelier: &Atelier, path: &Path) -> Result<(), Failure> {
         short_path(path),
         short_path(path)
     )))
+}
+
+/// Why a library may run; none where it may not yet. Where it is unknown somebody at the terminal is asked,
+/// unless they have said so already.
+pub(super) fn permitted(
+    atelier: &Atelier,
+    candidate: &Candidate<'_>,
+    trusted: bool,
+) -> Result<Option<Known>, Failure> {
+    if let Some(known) = known(candidate, &atelier.decisions().load()?) {
+        return Ok(Some(known));
+    }
+    if !(trusted || AtTerminal.ask(candidate)) {
+        return Ok(None);
+    }
+    atelier.decisions().change(|decided| decided.trust(candidate.manifest, candidate.hash))?;
+    Ok(Some(Known::Decided))
 }
 
 pub(super) fn trust(

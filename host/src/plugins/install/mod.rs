@@ -16,6 +16,7 @@ use std::{
 use serde::Serialize;
 
 use super::{LoadError, Loader, Manifest, PluginId, discover::discover, trust::signature_path};
+use crate::files;
 
 /// As many replaced versions of a plugin are kept.
 const KEPT: usize = 5;
@@ -182,11 +183,6 @@ impl Installer {
         self.replace(version.clone(), folder)
     }
 
-    /// The versions that a rollback can bring back, the oldest first.
-    pub fn kept_versions(&self, id: &PluginId) -> Vec<Version> {
-        self.kept(id).into_iter().map(|(_, version)| version).collect()
-    }
-
     /// Moves a folder with a plugin to where installed ones are.
     fn replace(&self, version: Version, folder: &Path) -> Result<Change, InstallError> {
         let before = self.set_aside(self.installed(&version.id))?;
@@ -211,10 +207,8 @@ impl Installer {
         let mut why = String::from("nothing that looks like a library is there");
         let mut found = Vec::new();
         for path in discover_here(folder) {
-            match self.loader.inspect(&path).and_then(|(manifest, library)| {
-                manifest.check()?;
-                Ok((manifest, library))
-            }) {
+            let looked = self.loader.inspect(&path);
+            match looked.and_then(|looked| looked.0.check().map(|()| looked)) {
                 Ok((manifest, library)) => found.push(version(&manifest, library.hash, path)),
                 Err(LoadError::NoManifest) => {
                     why = String::from("a library is there, but it is no Atelier plugin");
@@ -319,13 +313,7 @@ impl Installer {
     /// One change at a time.
     fn alone(&self) -> Result<File, InstallError> {
         let path = self.data.join("cache").join("install.lock");
-        let open = || {
-            fs::create_dir_all(self.data.join("cache"))?;
-            let file = File::options().create(true).append(true).open(&path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        open().map_err(|source| InstallError::Write { path: path.clone(), source })
+        files::alone(&path).map_err(|source| InstallError::Write { path, source })
     }
 }
 
