@@ -1,5 +1,7 @@
 //! The samplers of k-diffusion (commit ab527a9, which A1111 v1.10.1 runs), on x in sigma space.
 
+use std::collections::VecDeque;
+
 use super::denoiser::Guided;
 use super::error::SampleError;
 use super::observer::StepInfo;
@@ -8,7 +10,7 @@ use crate::noise::ImageRng;
 use crate::tensor::Tensor;
 
 /// The steps between neighbouring noise levels.
-fn steps(sigmas: &[f64]) -> impl Iterator<Item = StepInfo> {
+pub(super) fn steps(sigmas: &[f64]) -> impl Iterator<Item = StepInfo> {
     let total = sigmas.len().saturating_sub(1) as u32;
     sigmas.windows(2).enumerate().map(move |(step, pair)| StepInfo {
         step: step as u32,
@@ -27,21 +29,8 @@ pub(super) fn euler(
     rng: &mut ImageRng,
     settings: &SamplerSettings,
 ) -> Result<Tensor, SampleError> {
-    let highest = if settings.s_tmax == 0.0 { f64::INFINITY } else { settings.s_tmax };
     for mut info in steps(sigmas) {
-        if settings.s_churn > 0.0 {
-            // Drawn at every step, used or not, so that the noise of a step does not depend on the
-            // limits.
-            let noise = rng.next();
-            if (settings.s_tmin..=highest).contains(&info.sigma) {
-                let gamma = (settings.s_churn / f64::from(info.total)).min(2f64.sqrt() - 1.0);
-                let churned = info.sigma * (gamma + 1.0);
-                let added = (churned * churned - info.sigma * info.sigma).sqrt();
-                let factor = (settings.s_noise * added) as f32;
-                x = x.zip(&noise, |x, noise| x + factor * noise);
-                info.sigma = churned;
-            }
-        }
+        x = churn(x, &mut info, rng, settings);
         let denoised = model.denoise(&info, &x)?;
         x = towards(x, &denoised, info.sigma, info.sigma_next);
         model.stepped(&info, &mut x)?;
@@ -62,8 +51,7 @@ pub(super) fn euler_ancestral(
         let (down, up) = ancestral(info.sigma, info.sigma_next, settings.eta_ancestral);
         x = towards(x, &denoised, info.sigma, down);
         if info.sigma_next > 0.0 {
-            let factor = up as f32;
-            x = x.zip(&rng.next(), |x, noise| x + factor * noise);
+            x = add(x, &rng.next(), up);
         }
         model.stepped(&info, &mut x)?;
     }
@@ -97,14 +85,80 @@ pub(super) fn dpmpp_2m(
     Ok(x)
 }
 
+/// `sample_lms`: the slopes of up to four steps, weighed as the polynomial through them is.
+pub(super) fn lms(
+    model: &mut Guided<'_>,
+    sigmas: &[f64],
+    mut x: Tensor,
+) -> Result<Tensor, SampleError> {
+    const ORDER: usize = 4;
+    let mut slopes: VecDeque<Tensor> = VecDeque::with_capacity(ORDER);
+    for info in steps(sigmas) {
+        let denoised = model.denoise(&info, &x)?;
+        let sigma = info.sigma as f32;
+        slopes.truncate(ORDER - 1);
+        slopes.push_front(x.clone().zip(&denoised, |x, denoised| (x - denoised) / sigma));
+        // The noise levels of the slopes, the last one first, and where the step ends.
+        let past = &sigmas[..=info.step as usize];
+        let past: Vec<f64> = past.iter().rev().take(slopes.len()).copied().collect();
+        for (index, slope) in slopes.iter().enumerate() {
+            x = add(x, slope, multistep_weight(&past, index, info.sigma_next));
+        }
+        model.stepped(&info, &mut x)?;
+    }
+    Ok(x)
+}
+
+/// The integral from `past[0]` to `end` of the polynomial that is 1 at `past[index]` and 0 at the
+/// others (`linear_multistep_coeff`). Gauss' two points are exact up to degree three, which is all
+/// there are.
+fn multistep_weight(past: &[f64], index: usize, end: f64) -> f64 {
+    let (middle, half) = (f64::midpoint(past[0], end), (end - past[0]) / 2.0);
+    let at = |tau: f64| -> f64 {
+        let others = past.iter().enumerate().filter(|(other, _)| *other != index);
+        others.map(|(_, other)| (tau - other) / (past[index] - other)).product()
+    };
+    let off = half / 3f64.sqrt();
+    half * (at(middle - off) + at(middle + off))
+}
+
+/// Puts noise on `x` where `s_churn` wants it, and raises the level of the step by it.
+pub(super) fn churn(
+    x: Tensor,
+    info: &mut StepInfo,
+    rng: &mut ImageRng,
+    settings: &SamplerSettings,
+) -> Tensor {
+    if settings.s_churn <= 0.0 {
+        return x;
+    }
+    let highest = if settings.s_tmax == 0.0 { f64::INFINITY } else { settings.s_tmax };
+    // Drawn at every step, used or not, so that the noise of a step does not depend on the limits.
+    let noise = rng.next();
+    if !(settings.s_tmin..=highest).contains(&info.sigma) {
+        return x;
+    }
+    let gamma = (settings.s_churn / f64::from(info.total)).min(2f64.sqrt() - 1.0);
+    let churned = info.sigma * (gamma + 1.0);
+    let added = (churned * churned - info.sigma * info.sigma).sqrt();
+    info.sigma = churned;
+    add(x, &noise, settings.s_noise * added)
+}
+
+/// `x + by · more`.
+pub(super) fn add(x: Tensor, more: &Tensor, by: f64) -> Tensor {
+    let by = by as f32;
+    x.zip(more, |x, more| x + by * more)
+}
+
 /// A straight step from `sigma` to `next` along the line through `x` and `denoised`.
-fn towards(x: Tensor, denoised: &Tensor, sigma: f64, next: f64) -> Tensor {
+pub(super) fn towards(x: Tensor, denoised: &Tensor, sigma: f64, next: f64) -> Tensor {
     let share = ((next - sigma) / sigma) as f32;
     x.zip(denoised, |x, denoised| x + (x - denoised) * share)
 }
 
 /// How far an ancestral step goes down, and the noise it puts back (`get_ancestral_step`).
-fn ancestral(sigma: f64, next: f64, eta: f64) -> (f64, f64) {
+pub(super) fn ancestral(sigma: f64, next: f64, eta: f64) -> (f64, f64) {
     if eta == 0.0 {
         return (next, 0.0);
     }

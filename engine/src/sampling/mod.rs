@@ -10,6 +10,7 @@ mod observer;
 mod run;
 mod sampler;
 mod scheduler;
+mod second_order;
 mod settings;
 
 pub(crate) use discrete::DiscreteSchedule;

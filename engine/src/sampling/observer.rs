@@ -10,7 +10,8 @@ pub struct StepInfo {
     pub step: u32,
     /// The number of steps the sampler makes in all.
     pub total: u32,
-    /// The model call within the step, from 0; all present samplers make one.
+    /// The model call within the step, from 0: the samplers that look ahead (Heun, DPM2,
+    /// DPM2 a, DPM++ 2S a) make two, the others one.
     pub call: u32,
     /// The noise level of this model call.
     pub sigma: f64,

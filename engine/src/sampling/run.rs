@@ -8,6 +8,7 @@ use super::kdiffusion;
 use super::observer::Observer;
 use super::sampler::Sampler;
 use super::scheduler::Scheduler;
+use super::second_order;
 use super::settings::SamplerSettings;
 use crate::conditioning::Conditioning;
 use crate::noise::ImageRng;
@@ -73,7 +74,7 @@ pub(crate) fn run(
         cfg_scale,
         settings,
         observer,
-        planned: steps,
+        planned: sampler.calls_of(steps),
         calls: 0,
     };
     if sampler == Sampler::Ddim {
@@ -83,7 +84,7 @@ pub(crate) fn run(
                 let Some(part) = Part::of(steps, denoising_strength, settings) else {
                     return Ok(init);
                 };
-                model.planned = part.encoded + 1;
+                model.planned = sampler.calls_of(part.encoded + 1);
                 let mut timesteps = ddim::timesteps(schedule, part.steps, settings);
                 let a = schedule.alpha(timesteps[part.encoded]);
                 let extra = settings.extra_noise * a.sqrt();
@@ -110,7 +111,7 @@ pub(crate) fn run(
             let Some(part) = Part::of(steps, denoising_strength, settings) else {
                 return Ok(init);
             };
-            model.planned = part.encoded + 1;
+            model.planned = sampler.calls_of(part.encoded + 1);
             let mut sigmas = scheduler.sigmas(sampler, part.steps, schedule, settings);
             sigmas.drain(..part.steps - part.encoded - 1);
             let factor = (sigmas[0] + settings.extra_noise) as f32;
@@ -120,6 +121,13 @@ pub(crate) fn run(
     match sampler {
         Sampler::Euler => kdiffusion::euler(&mut model, &sigmas, x, rng, settings),
         Sampler::EulerA => kdiffusion::euler_ancestral(&mut model, &sigmas, x, rng, settings),
+        Sampler::Lms => kdiffusion::lms(&mut model, &sigmas, x),
+        Sampler::Heun => second_order::heun(&mut model, &sigmas, x, rng, settings),
+        Sampler::Dpm2 => second_order::dpm_2(&mut model, &sigmas, x, rng, settings),
+        Sampler::Dpm2A => second_order::dpm_2_ancestral(&mut model, &sigmas, x, rng, settings),
+        Sampler::DpmPp2SA => {
+            second_order::dpmpp_2s_ancestral(&mut model, &sigmas, x, rng, settings)
+        }
         Sampler::DpmPp2M | Sampler::Ddim => kdiffusion::dpmpp_2m(&mut model, &sigmas, x),
     }
 }

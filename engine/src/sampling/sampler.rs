@@ -7,17 +7,37 @@ use super::scheduler::Scheduler;
 pub enum Sampler {
     /// DPM-Solver++ (2M).
     DpmPp2M,
+    /// DPM-Solver++ (2S) with fresh noise at every step.
+    DpmPp2SA,
     /// Euler with fresh noise at every step.
     EulerA,
     /// Euler.
     Euler,
+    /// Linear multistep of the fourth order.
+    Lms,
+    /// Heun: Euler, with the slope at the step's end taken in.
+    Heun,
+    /// DPM-Solver-2.
+    Dpm2,
+    /// DPM-Solver-2 with fresh noise at every step.
+    Dpm2A,
     /// DDIM on the model's own timesteps.
     Ddim,
 }
 
 impl Sampler {
     /// All samplers, in A1111 v1.10.1's order.
-    pub const ALL: [Self; 4] = [Self::DpmPp2M, Self::EulerA, Self::Euler, Self::Ddim];
+    pub const ALL: [Self; 9] = [
+        Self::DpmPp2M,
+        Self::DpmPp2SA,
+        Self::EulerA,
+        Self::Euler,
+        Self::Lms,
+        Self::Heun,
+        Self::Dpm2,
+        Self::Dpm2A,
+        Self::Ddim,
+    ];
 
     /// The name, as A1111 v1.10.1 has it.
     pub const fn name(self) -> &'static str {
@@ -25,6 +45,11 @@ impl Sampler {
             Self::DpmPp2M => "DPM++ 2M",
             Self::EulerA => "Euler a",
             Self::Euler => "Euler",
+            Self::DpmPp2SA => "DPM++ 2S a",
+            Self::Lms => "LMS",
+            Self::Heun => "Heun",
+            Self::Dpm2 => "DPM2",
+            Self::Dpm2A => "DPM2 a",
             Self::Ddim => "DDIM",
         }
     }
@@ -35,6 +60,11 @@ impl Sampler {
             Self::DpmPp2M => &["k_dpmpp_2m"],
             Self::EulerA => &["k_euler_a", "k_euler_ancestral"],
             Self::Euler => &["k_euler"],
+            Self::DpmPp2SA => &["k_dpmpp_2s_a"],
+            Self::Lms => &["k_lms"],
+            Self::Heun => &["k_heun"],
+            Self::Dpm2 => &["k_dpm_2"],
+            Self::Dpm2A => &["k_dpm_2_a"],
             Self::Ddim => &["ddim"],
         }
     }
@@ -43,14 +73,29 @@ impl Sampler {
     /// schedule.
     pub const fn default_scheduler(self) -> Option<Scheduler> {
         match self {
-            Self::DpmPp2M => Some(Scheduler::Karras),
-            Self::EulerA | Self::Euler | Self::Ddim => None,
+            Self::DpmPp2M | Self::DpmPp2SA | Self::Dpm2 | Self::Dpm2A => Some(Scheduler::Karras),
+            Self::EulerA | Self::Euler | Self::Lms | Self::Heun | Self::Ddim => None,
         }
     }
 
     /// Whether its steps draw noise from the seed plus A1111's `eta_noise_seed_delta`.
     pub const fn uses_ensd(self) -> bool {
-        matches!(self, Self::EulerA)
+        matches!(self, Self::EulerA | Self::DpmPp2SA | Self::Dpm2A)
+    }
+
+    /// Whether it leaves out the last noise level above 0, as if
+    /// [`discard_next_to_last_sigma`](super::SamplerSettings::discard_next_to_last_sigma) were set.
+    pub const fn discards_next_to_last_sigma(self) -> bool {
+        matches!(self, Self::Dpm2 | Self::Dpm2A)
+    }
+
+    /// The model calls that A1111 v1.10.1 plans for a number of steps: two a step where the sampler looks
+    /// ahead, the last one counted in.
+    pub(super) const fn calls_of(self, steps: usize) -> usize {
+        match self {
+            Self::Heun | Self::Dpm2 | Self::Dpm2A | Self::DpmPp2SA => 2 * steps,
+            Self::DpmPp2M | Self::EulerA | Self::Euler | Self::Lms | Self::Ddim => steps,
+        }
     }
 
     /// The sampler of a name or alias, in any case.

@@ -8,13 +8,13 @@ pub struct SamplerSettings {
     pub eta_ancestral: f64,
     /// The same for DDIM (`eta_ddim`).
     pub eta_ddim: f64,
-    /// Noise added before a step of Euler, spread over all steps.
+    /// Noise added before a step of Euler, Heun and DPM2, spread over all steps.
     pub s_churn: f64,
     /// Lowest sigma at which `s_churn` adds noise.
     pub s_tmin: f64,
     /// Highest sigma at which `s_churn` adds noise; 0 is no limit.
     pub s_tmax: f64,
-    /// Factor on the noise that `s_churn` adds.
+    /// Factor on the noise that `s_churn` adds, and that DPM2 a and DPM++ 2S a put back.
     pub s_noise: f64,
     /// Below this sigma every other step leaves out the unconditional call ("NGMS"); 0 is never.
     pub s_min_uncond: f64,

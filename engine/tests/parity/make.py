@@ -7,6 +7,7 @@ import sys
 import types
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
@@ -149,12 +150,31 @@ def run_reference(out, kd, unet, scheduler, cond, uncond):
     out["sigmas_karras"] = karras
     out["sigmas_exponential"] = sampling.get_sigmas_exponential(STEPS, *ends)
     out["sigmas_polyexponential"] = sampling.get_sigmas_polyexponential(STEPS, *ends)
+    # Sabour et al. (2024) for Stable Diffusion 1.5, spread by numpy as A1111 does it.
+    aligned = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029]
+    places = np.linspace(0, 1, STEPS), np.linspace(0, 1, len(aligned))
+    spread = np.exp(np.interp(*places, np.log(aligned[::-1])))[::-1]
+    out["sigmas_align_your_steps"] = torch.tensor([*spread, 0.0])
     out["run_euler"] = sampling.sample_euler(guided, noises()() * even[0], even, disable=True)
     noise = noises()
     out["run_euler_a"] = sampling.sample_euler_ancestral(
         guided, noise() * even[0], even, disable=True, noise_sampler=noise
     )
     out["run_dpmpp_2m"] = sampling.sample_dpmpp_2m(guided, noises()() * karras[0], karras, disable=True)
+    noise = noises()
+    out["run_dpmpp_2s_a"] = sampling.sample_dpmpp_2s_ancestral(
+        guided, noise() * karras[0], karras, disable=True, noise_sampler=noise
+    )
+    out["run_lms"] = sampling.sample_lms(guided, noises()() * even[0], even, disable=True)
+    out["run_heun"] = sampling.sample_heun(guided, noises()() * even[0], even, disable=True)
+    # A1111 leaves out the last level above 0 for these two.
+    longer = sampling.get_sigmas_karras(STEPS + 1, *ends)
+    short = torch.cat([longer[:-2], longer[-1:]])
+    out["run_dpm_2"] = sampling.sample_dpm_2(guided, noises()() * short[0], short, disable=True)
+    noise = noises()
+    out["run_dpm_2_a"] = sampling.sample_dpm_2_ancestral(
+        guided, noise() * short[0], short, disable=True, noise_sampler=noise
+    )
 
     noise = noises()
     x = noise()

@@ -7,8 +7,10 @@ use image::RgbImage;
 
 use super::{
     active::ActiveRun,
+    comments::without_comments,
     error::{Ended, RunError},
     observe::Sampling,
+    params::Pictures,
     pipeline::{
         Conditioning, NoiseSource, Pipeline, PipelineError, SampleJob, Seeds, Start, Stop, Tensor,
     },
@@ -82,6 +84,7 @@ impl ActiveRun<'_> {
     }
 
     fn process(&mut self) -> Result<(), Ended> {
+        self.remove_comments();
         let Self { params, pictures, names, hooks, .. } = self;
         let stage = params
             .lend(Stage::new(), names, false)
@@ -90,6 +93,16 @@ impl ActiveRun<'_> {
             .field(Field::AllSeeds, Slot::Ints(&mut pictures.all_seeds))
             .field(Field::AllSubseeds, Slot::Ints(&mut pictures.all_subseeds));
         hooks.call(Frame::new(Hook::Process), stage)
+    }
+
+    /// A1111 does this in its `process` hook too, so that the prepared run keeps what was written.
+    fn remove_comments(&mut self) {
+        let Pictures { all_prompts, all_negative_prompts, .. } = &mut self.pictures;
+        let prompts = all_prompts.iter_mut().chain(all_negative_prompts);
+        let mut commented = prompts.filter(|prompt| prompt.contains('#')).peekable();
+        if commented.peek().is_some() && self.hooks.seam.host_bool("enable_prompt_comments") {
+            commented.for_each(|prompt| *prompt = without_comments(prompt));
+        }
     }
 
     /// The slice of an iteration, as A1111 takes it.

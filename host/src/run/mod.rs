@@ -8,6 +8,7 @@
 mod active;
 mod cancel;
 mod children;
+mod comments;
 mod error;
 pub mod events;
 mod execute;

@@ -155,3 +155,24 @@ fn brackets_in_a_prompt_weigh_as_the_option_says() {
     let error = finished.expect("a run").error.expect("an error").to_string();
     assert!(error.contains("“:1.2.3)” in the prompt is no weight"), "{error}");
 }
+
+#[test]
+fn comments_in_a_prompt_are_not_drawn() {
+    let host = host(&[], Wiring::Direct);
+    let draw = |prompt: &str, comments: bool| {
+        let mut request = RunRequest { prompt: prompt.to_owned(), ..request(&host) };
+        request.negative_prompt = "blue # not red".to_owned();
+        request.override_settings.insert("enable_prompt_comments".to_owned(), json!(comments));
+        host.draw(request)
+    };
+    let plain = draw("red heart", true);
+    let commented = draw("red heart # and a green star", true);
+    assert_eq!(commented.pictures[0].image, plain.pictures[0].image);
+    let infotext = &commented.pictures[0].infotext;
+    assert!(infotext.starts_with("red heart \n") && !infotext.contains('#'), "{infotext}");
+    let prepared = commented.record.prepared.as_ref().expect("a prepared run");
+    assert_eq!(prepared.pictures.all_prompts, ["red heart # and a green star"]);
+    let drawn = draw("red heart # and a green star", false);
+    assert_ne!(drawn.pictures[0].image, plain.pictures[0].image);
+    assert!(drawn.pictures[0].infotext.contains("# and a green star"));
+}
