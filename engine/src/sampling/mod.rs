@@ -7,6 +7,7 @@ mod discrete;
 mod error;
 mod kdiffusion;
 mod observer;
+mod restart;
 mod run;
 mod sampler;
 mod scheduler;

@@ -6,6 +6,7 @@ use super::discrete::DiscreteSchedule;
 use super::error::SampleError;
 use super::kdiffusion;
 use super::observer::Observer;
+use super::restart;
 use super::sampler::Sampler;
 use super::scheduler::Scheduler;
 use super::second_order;
@@ -128,6 +129,7 @@ pub(crate) fn run(
         Sampler::DpmPp2SA => {
             second_order::dpmpp_2s_ancestral(&mut model, &sigmas, x, rng, settings)
         }
+        Sampler::Restart => restart::restart(&mut model, &sigmas, x, rng, settings),
         Sampler::DpmPp2M | Sampler::Ddim => kdiffusion::dpmpp_2m(&mut model, &sigmas, x),
     }
 }

@@ -21,13 +21,15 @@ pub enum Sampler {
     Dpm2,
     /// DPM-Solver-2 with fresh noise at every step.
     Dpm2A,
+    /// Heun with ways back to higher noise levels.
+    Restart,
     /// DDIM on the model's own timesteps.
     Ddim,
 }
 
 impl Sampler {
     /// All samplers, in A1111 v1.10.1's order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::DpmPp2M,
         Self::DpmPp2SA,
         Self::EulerA,
@@ -36,6 +38,7 @@ impl Sampler {
         Self::Heun,
         Self::Dpm2,
         Self::Dpm2A,
+        Self::Restart,
         Self::Ddim,
     ];
 
@@ -50,6 +53,7 @@ impl Sampler {
             Self::Heun => "Heun",
             Self::Dpm2 => "DPM2",
             Self::Dpm2A => "DPM2 a",
+            Self::Restart => "Restart",
             Self::Ddim => "DDIM",
         }
     }
@@ -65,6 +69,7 @@ impl Sampler {
             Self::Heun => &["k_heun"],
             Self::Dpm2 => &["k_dpm_2"],
             Self::Dpm2A => &["k_dpm_2_a"],
+            Self::Restart => &["restart"],
             Self::Ddim => &["ddim"],
         }
     }
@@ -73,7 +78,9 @@ impl Sampler {
     /// schedule.
     pub const fn default_scheduler(self) -> Option<Scheduler> {
         match self {
-            Self::DpmPp2M | Self::DpmPp2SA | Self::Dpm2 | Self::Dpm2A => Some(Scheduler::Karras),
+            Self::DpmPp2M | Self::DpmPp2SA | Self::Dpm2 | Self::Dpm2A | Self::Restart => {
+                Some(Scheduler::Karras)
+            }
             Self::EulerA | Self::Euler | Self::Lms | Self::Heun | Self::Ddim => None,
         }
     }
@@ -93,7 +100,7 @@ impl Sampler {
     /// ahead, the last one counted in.
     pub(super) const fn calls_of(self, steps: usize) -> usize {
         match self {
-            Self::Heun | Self::Dpm2 | Self::Dpm2A | Self::DpmPp2SA => 2 * steps,
+            Self::Heun | Self::Dpm2 | Self::Dpm2A | Self::DpmPp2SA | Self::Restart => 2 * steps,
             Self::DpmPp2M | Self::EulerA | Self::Euler | Self::Lms | Self::Ddim => steps,
         }
     }

@@ -147,10 +147,7 @@ impl Scheduler {
                 sigmas.pop();
                 sigmas
             }
-            Self::Karras => {
-                let (a, b) = (high.powf(1.0 / rho), low.powf(1.0 / rho));
-                linspace(0.0, 1.0, n).into_iter().map(|r| (a + r * (b - a)).powf(rho)).collect()
-            }
+            Self::Karras => karras(high, low, rho, n),
             Self::Exponential => {
                 linspace(high.ln(), low.ln(), n).into_iter().map(f64::exp).collect()
             }
@@ -185,6 +182,12 @@ impl Scheduler {
         }
         sigmas
     }
+}
+
+/// `n` levels from `high` to `low`, even in their `rho`-th roots (Karras et al., 2022).
+pub(super) fn karras(high: f64, low: f64, rho: f64, n: usize) -> Vec<f64> {
+    let (a, b) = (high.powf(1.0 / rho), low.powf(1.0 / rho));
+    linspace(0.0, 1.0, n).into_iter().map(|r| (a + r * (b - a)).powf(rho)).collect()
 }
 
 /// Noise levels that Sabour et al. (2024) found best for ten steps of Stable Diffusion 1.5.

@@ -29,21 +29,29 @@ pub(super) fn heun(
 ) -> Result<Tensor, SampleError> {
     for mut info in steps(sigmas) {
         x = churn(x, &mut info, rng, settings);
-        let denoised = model.denoise(&info, &x)?;
-        let (sigma, next) = (info.sigma, info.sigma_next);
-        let end = towards(x.clone(), &denoised, sigma, next);
-        x = if next > 0.0 {
-            let other = ahead(model, &info, &end, next)?;
-            let half = (next - sigma) / 2.0;
-            let (here, there) = ((half / sigma) as f32, (half / next) as f32);
-            let x = x.zip(&denoised, |x, denoised| x + (x - denoised) * here);
-            x.zip(&end.zip(&other, |end, other| (end - other) * there), |x, more| x + more)
-        } else {
-            end
-        };
+        x = heun_step(model, &info, x)?;
         model.stepped(&info, &mut x)?;
     }
     Ok(x)
+}
+
+/// One step of Heun's from `info.sigma` to `info.sigma_next`.
+pub(super) fn heun_step(
+    model: &mut Guided<'_>,
+    info: &StepInfo,
+    x: Tensor,
+) -> Result<Tensor, SampleError> {
+    let (sigma, next) = (info.sigma, info.sigma_next);
+    let denoised = model.denoise(info, &x)?;
+    let end = towards(x.clone(), &denoised, sigma, next);
+    if next <= 0.0 {
+        return Ok(end);
+    }
+    let other = ahead(model, info, &end, next)?;
+    let half = (next - sigma) / 2.0;
+    let (here, there) = ((half / sigma) as f32, (half / next) as f32);
+    let x = x.zip(&denoised, |x, denoised| x + (x - denoised) * here);
+    Ok(x.zip(&end.zip(&other, |end, other| (end - other) * there), |x, more| x + more))
 }
 
 /// `sample_dpm_2`: the slope in the middle of the step.

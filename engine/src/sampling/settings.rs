@@ -14,7 +14,7 @@ pub struct SamplerSettings {
     pub s_tmin: f64,
     /// Highest sigma at which `s_churn` adds noise; 0 is no limit.
     pub s_tmax: f64,
-    /// Factor on the noise that `s_churn` adds, and that DPM2 a and DPM++ 2S a put back.
+    /// Factor on the noise that `s_churn` adds, and that DPM2 a, DPM++ 2S a and Restart put back.
     pub s_noise: f64,
     /// Below this sigma every other step leaves out the unconditional call ("NGMS"); 0 is never.
     pub s_min_uncond: f64,

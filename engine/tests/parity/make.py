@@ -175,6 +175,7 @@ def run_reference(out, kd, unet, scheduler, cond, uncond):
     out["run_dpm_2_a"] = sampling.sample_dpm_2_ancestral(
         guided, noise() * short[0], short, disable=True, noise_sampler=noise
     )
+    out["run_restart"] = restart_reference(kd, guided, noises(), sampling.get_sigmas_karras(20, *ends))
 
     noise = noises()
     x = noise()
@@ -185,6 +186,19 @@ def run_reference(out, kd, unet, scheduler, cond, uncond):
         x = scheduler.step(b + SCALE * (a - b), t, x, eta=0.5, variance_noise=noise()).prev_sample
     out["run_ddim"] = x
     unet.float()
+
+
+def restart_reference(kd, guided, noise, sigmas):
+    """Restart sampling (Xu et al., 2023) with A1111's parameters for 20 steps: Heun's steps down 11
+    levels, and once from the level next to 0.1 back to the one next to 2 and down again in 9."""
+    karras, heun = kd.sampling.get_sigmas_karras, kd.sampling.sample_heun
+    down = karras(11, sigmas[-2].item(), sigmas[0].item())
+    low, high = ((down - level).abs().argmin().item() for level in (0.1, 2.0))
+    again = karras(10, down[low].item(), down[high].item())[:-1]
+    x = heun(guided, noise() * down[0], down[: low + 1], disable=True)
+    x = x + noise() * (down[high] ** 2 - down[low] ** 2) ** 0.5
+    x = heun(guided, x, again, disable=True)
+    return heun(guided, x, down[low:], disable=True)
 
 
 def case(kd, name, unet_config, vae_config, text_config, prediction="epsilon", pad="<|endoftext|>"):

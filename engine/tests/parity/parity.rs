@@ -167,6 +167,7 @@ fn whole_runs_agree_with_k_diffusion_and_diffusers() {
             ("run_heun", Sampler::Heun, 8),
             ("run_dpm_2", Sampler::Dpm2, 8),
             ("run_dpm_2_a", Sampler::Dpm2A, 8),
+            ("run_restart", Sampler::Restart, 20),
             ("run_ddim", Sampler::Ddim, 10),
         ] {
             let mut rng = ImageRng::new([4, 8, 8], &SEEDS, &[], 0.0, NoiseSource::Cpu, 0);
