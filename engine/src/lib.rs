@@ -32,7 +32,7 @@ pub use conditioning::{Conditioning, ConditioningError};
 pub use engine::Engine;
 pub use error::EngineError;
 pub use noise::{ImageRng, NoiseSource};
-pub use prompt::{BadWeight, Emphasis, Piece, TextSettings, pieces};
+pub use prompt::{BadWeight, Emphasis, Pass, Piece, Scheduled, TextSettings, pieces, schedules};
 pub use sampling::{
     Observer, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler, Start, StepInfo,
     Stop, Unobserved,

@@ -18,7 +18,10 @@ type AfterStep = fn(&StepInfo, &mut Tensor) -> Result<(), Stop>;
 #[derive(Default)]
 struct Log {
     calls: Vec<(Point, u32)>,
+    /// Noise levels of the first calls of the steps.
     sigmas: Vec<(f64, f64)>,
+    /// Step and number of the calls that are not the first of their step.
+    ahead: Vec<(u32, u32)>,
     deaf_to: Vec<Point>,
     on_denoiser: Option<fn(&mut Tensor, &mut f64, &mut Conditioning, &mut Conditioning)>,
     on_denoised: Option<fn(&mut Tensor, &mut Tensor)>,
@@ -41,7 +44,11 @@ impl Observer for Log {
         uncond: &mut Conditioning,
     ) -> Result<(), Stop> {
         self.calls.push((Point::Denoiser, info.step));
-        self.sigmas.push((info.sigma, info.sigma_next));
+        if info.call == 0 {
+            self.sigmas.push((info.sigma, info.sigma_next));
+        } else {
+            self.ahead.push((info.step, info.call));
+        }
         if let Some(f) = self.on_denoiser {
             f(x, sigma, cond, uncond);
         }
@@ -99,11 +106,22 @@ fn the_points_come_in_their_order_at_every_step_of_every_sampler() {
     for sampler in Sampler::ALL {
         let mut log = Log::default();
         Draw { sampler, ..short() }.latents(&mut log).unwrap();
-        let points =
-            [Point::Denoiser, Point::Denoised, Point::Combine, Point::AfterCfg, Point::AfterStep];
-        let steps = log.calls.len() as u32 / 5;
-        let expected: Vec<_> =
-            (0..steps).flat_map(|step| points.map(|point| (point, step))).collect();
+        let look_ahead = matches!(
+            sampler,
+            Sampler::Heun | Sampler::Dpm2 | Sampler::Dpm2A | Sampler::DpmPp2SA | Sampler::Restart
+        );
+        let call = [Point::Denoiser, Point::Denoised, Point::Combine, Point::AfterCfg];
+        let steps = log.sigmas.len() as u32;
+        // Behind the last step nothing is left to look at.
+        let calls = |step| if look_ahead && step + 1 < steps { 2 } else { 1 };
+        let expected: Vec<_> = (0..steps)
+            .flat_map(|step| {
+                let points = call.repeat(calls(step)).into_iter().chain([Point::AfterStep]);
+                points.map(move |point| (point, step)).collect::<Vec<_>>()
+            })
+            .collect();
+        let ahead: Vec<_> = (0..steps).filter(|step| calls(*step) == 2).map(|s| (s, 1)).collect();
+        assert_eq!(log.ahead, ahead, "{sampler}");
         assert_eq!(log.calls, expected, "{sampler}");
         assert!(log.sigmas.windows(2).all(|pair| (pair[0].1 - pair[1].0).abs() < 1e-9));
     }

@@ -1,7 +1,9 @@
 //! What people write into prompts beside words, as A1111 v1.10.1 reads it.
 
 mod attention;
+mod schedule;
 mod settings;
 
 pub use attention::{BadWeight, Piece, pieces};
+pub use schedule::{Pass, Scheduled, schedules};
 pub use settings::{Emphasis, TextSettings};
