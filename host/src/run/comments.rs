@@ -44,7 +44,7 @@ mod tests {
             ("#", "\n"),
             ("", ""),
             ("a # b\nc", "a \nc"),
-            ("ä#ö\n#ü", "ä\n\n"),
+            ("ä#ö\n#ü", "ä\n"),
             // The end of the first comment is the beginning of no other.
             ("a\n# one\n# two\nb", "a\n\nb"),
         ] {
