@@ -15,6 +15,13 @@ pub struct Pass {
     pub old: bool,
 }
 
+impl Pass {
+    /// The steps that it makes itself.
+    fn length(self) -> usize {
+        self.second.unwrap_or(self.steps)
+    }
+}
+
 /// What a prompt says up to a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scheduled {
@@ -29,10 +36,10 @@ pub struct Scheduled {
 ///
 /// As `get_learned_conditioning_prompt_schedules` of A1111 v1.10.1.
 pub fn schedules(prompt: &str, pass: Pass) -> Vec<Scheduled> {
-    let steps = pass.second.unwrap_or(pass.steps);
-    let whole = |text: &str| vec![Scheduled { until: steps, text: text.to_owned() }];
-    let Some(nodes) = Reader::new(prompt).top() else { return whole(prompt) };
-    let mut ends = vec![steps];
+    let Some(nodes) = Reader::new(prompt).top() else {
+        return vec![Scheduled { until: pass.length(), text: prompt.to_owned() }];
+    };
+    let mut ends = vec![pass.length()];
     changes(&nodes, pass, &mut ends);
     ends.sort_unstable();
     ends.dedup();
@@ -54,7 +61,7 @@ enum Node<'a> {
 /// The step after which a change has come, 0 or less where it has come before the first.
 fn last_step(when: &str, pass: Pass) -> i64 {
     let number: f64 = when.parse().unwrap_or(0.0);
-    let steps = pass.second.unwrap_or(pass.steps) as f64;
+    let steps = pass.length() as f64;
     let (before, passes) = match pass.second {
         Some(_) => (pass.steps as f64, 1.0),
         None => (0.0, 0.0),
@@ -79,7 +86,7 @@ fn changes(nodes: &[Node<'_>], pass: Pass, ends: &mut Vec<usize>) {
                 changes(after, pass, ends);
             }
             Node::Turns(turns) => {
-                ends.extend(1..=pass.second.unwrap_or(pass.steps));
+                ends.extend(1..=pass.length());
                 for turn in turns {
                     changes(turn, pass, ends);
                 }
@@ -132,7 +139,6 @@ impl<'a> Reader<'a> {
             if self.item(&mut nodes).is_none() {
                 nodes.truncate(read);
                 self.at = from;
-                self.depth = 0;
                 if !"[]():".contains(sign) {
                     return None;
                 }
@@ -166,7 +172,7 @@ impl<'a> Reader<'a> {
     fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<()> {
         self.depth += 1;
         let read = if self.depth > DEEPEST { None } else { read(self) };
-        self.depth = self.depth.saturating_sub(1);
+        self.depth -= 1;
         read
     }
 

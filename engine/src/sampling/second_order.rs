@@ -49,9 +49,9 @@ pub(super) fn heun_step(
     }
     let other = ahead(model, info, &end, next)?;
     let half = (next - sigma) / 2.0;
-    let (here, there) = ((half / sigma) as f32, (half / next) as f32);
+    let here = (half / sigma) as f32;
     let x = x.zip(&denoised, |x, denoised| x + (x - denoised) * here);
-    Ok(x.zip(&end.zip(&other, |end, other| (end - other) * there), |x, more| x + more))
+    Ok(along(x, end, &other, half / next))
 }
 
 /// `sample_dpm_2`: the slope in the middle of the step.
@@ -133,8 +133,13 @@ fn by_the_middle(
     let middle = (sigma * down).sqrt();
     let there = towards(x.clone(), &denoised, sigma, middle);
     let other = ahead(model, info, &there, middle)?;
-    let share = ((down - sigma) / middle) as f32;
-    Ok(x.zip(&there.zip(&other, |x, denoised| (x - denoised) * share), |x, more| x + more))
+    Ok(along(x, there, &other, (down - sigma) / middle))
+}
+
+/// `x`, moved along the line from `denoised` to another point of the way by a share of that line.
+fn along(x: Tensor, point: Tensor, denoised: &Tensor, share: f64) -> Tensor {
+    let share = share as f32;
+    x.zip(&point.zip(denoised, |point, denoised| (point - denoised) * share), |x, more| x + more)
 }
 
 /// What an exponential step keeps of `x`, filled up with the prediction: `1 − kept` is k-diffusion's
