@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use atelier_engine::{
-    Engine, ImageRng, NoiseSource, SampleJob, Sampler, SamplerSettings, Scheduler, Start, Tensor,
-    TextSettings, Unobserved,
+    Engine, ImageRng, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings, Scheduler, Start,
+    Tensor, TextSettings, Unobserved,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -38,8 +38,9 @@ fn draw(engine: &Engine, prompt: &str, seed: i64, steps: u32) -> Result<Tensor, 
         scheduler: Scheduler::Automatic,
         steps,
         cfg_scale: 5.0,
-        cond: engine.encode_prompts(&[prompt], TextSettings::default())?,
-        uncond: engine.encode_prompts(&[""], TextSettings::default())?,
+        cond: engine.encode_prompts(&[prompt], TextSettings::default())?.into(),
+        uncond: engine.encode_prompts(&[""], TextSettings::default())?.into(),
+        padding: Padding::default(),
         start: Start::Noise(rng.first()),
         rng: &mut rng,
         settings: SamplerSettings::default(),

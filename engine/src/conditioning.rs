@@ -47,6 +47,12 @@ pub enum ConditioningError {
         /// Values per token of the row that came.
         found_width: usize,
     },
+    /// Texts of a schedule that do not fit each other.
+    #[error("a scheduled conditioning does not hold together: {what}")]
+    Schedule {
+        /// What does not fit.
+        what: String,
+    },
     /// There is no such row.
     #[error("row {index} does not exist, the conditioning has {rows}")]
     NoRow {
@@ -80,8 +86,9 @@ impl Conditioning {
     ///
     /// # Errors
     /// [`ConditioningError::Row`] if tokens or width differ.
-    pub fn stack(parts: &[Self]) -> Result<Self, ConditioningError> {
-        let (tokens, width) = parts.first().map_or((0, 0), |p| (p.tokens, p.width));
+    pub fn stack<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Result<Self, ConditioningError> {
+        let mut parts = parts.into_iter().peekable();
+        let (tokens, width) = parts.peek().map_or((0, 0), |p| (p.tokens, p.width));
         let mut all = Self { rows: 0, tokens, width, data: Vec::new() };
         for part in parts {
             if (part.tokens, part.width) != (tokens, width) {
@@ -177,6 +184,17 @@ impl Conditioning {
             data.extend(fill.iter().cycle().take(size - kept));
         }
         Self::new(self.rows, tokens, self.width, data)
+    }
+
+    /// The same with `tokens` tokens in every row: the last one is repeated, the surplus is cut off.
+    pub(crate) fn stretched(&self, tokens: usize) -> Self {
+        let row = (self.tokens * self.width).max(1);
+        let stretch = |row: &[f32]| {
+            let last = row[row.len().saturating_sub(self.width)..].to_vec();
+            row.iter().copied().chain(last.into_iter().cycle()).take(tokens * self.width).collect()
+        };
+        let data = self.data.chunks_exact(row).flat_map::<Vec<f32>, _>(stretch).collect();
+        Self { rows: self.rows, tokens, width: self.width, data }
     }
 
     fn misfit(&self, found_tokens: usize, found_width: usize) -> ConditioningError {

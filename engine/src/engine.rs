@@ -1,5 +1,6 @@
 //! A loaded checkpoint and what it can do.
 
+use std::collections::{HashMap, hash_map::Entry};
 use std::path::Path;
 
 use candle_core::Tensor as Array;
@@ -8,11 +9,30 @@ use crate::checkpoint::{ConfigFile, LoadError, ModelFile, ModelInfo, Part, weigh
 use crate::clip::{CHUNK, Chunk, TextModel, TextTokenizer};
 use crate::conditioning::Conditioning;
 use crate::error::EngineError;
-use crate::prompt::{Emphasis, TextSettings};
-use crate::sampling::{self, DiscreteSchedule, Observer, SampleError, SampleJob};
+use crate::prompt::{Emphasis, Pass, Scheduled, SubPrompt, TextSettings, schedules, sub_prompts};
+use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
+use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
 use crate::tensor::Tensor;
 use crate::unet::Unet;
 use crate::vae::Vae;
+
+/// What a prompt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What the picture is to show.
+    Positive,
+    /// What it is not to show.
+    Negative,
+}
+
+impl Side {
+    fn parts(self, prompt: &str) -> Vec<SubPrompt> {
+        match self {
+            Self::Positive => sub_prompts(prompt),
+            Self::Negative => vec![SubPrompt { text: prompt.to_owned(), weight: 1.0 }],
+        }
+    }
+}
 
 /// A Stable Diffusion checkpoint in memory. It does not change: one engine serves any number of
 /// threads.
@@ -88,8 +108,8 @@ impl Engine {
 
     /// Encodes prompts, one row each. Long prompts take several chunks of 75 tokens, cut as in
     /// A1111 v1.10.1; shorter rows are filled with the empty prompt to the longest one's chunks.
-    /// Brackets weigh what is in them ([`pieces`](crate::pieces)); schedules and `AND` are not
-    /// treated here.
+    /// Brackets weigh what is in them ([`pieces`](crate::pieces)); schedules and `AND` are for
+    /// [`encode_schedules`](Self::encode_schedules).
     ///
     /// # Errors
     /// [`EngineError::NoPrompts`], [`EngineError::ClipSkip`], [`EngineError::Prompt`], or a failure of
@@ -127,6 +147,68 @@ impl Engine {
         Ok(Conditioning::new(prompts.len(), most * CHUNK, width, data)?)
     }
 
+    /// Encodes the prompts of a batch with all that they say in the course of `pass`, whose steps are
+    /// the sampler's model calls ([`Sampler::calls_of`](crate::Sampler::calls_of)).
+    ///
+    /// As A1111 v1.10.1: `AND` is read in prompts and not in negative prompts, and each part's rows are
+    /// as long as its longest text.
+    ///
+    /// # Errors
+    /// As [`encode_prompts`](Self::encode_prompts).
+    pub fn encode_schedules(
+        &self,
+        prompts: &[&str],
+        side: Side,
+        settings: TextSettings,
+        pass: Pass,
+    ) -> Result<ScheduledConditioning, EngineError> {
+        if prompts.is_empty() {
+            return Err(EngineError::NoPrompts);
+        }
+        let mut rows = Vec::new();
+        let mut known: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
+        let mut pictures = Vec::with_capacity(prompts.len());
+        for prompt in prompts {
+            let mut parts = Vec::new();
+            for SubPrompt { text, weight } in side.parts(prompt) {
+                let schedule = match known.entry(text) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => {
+                        let schedule =
+                            self.encode_schedule(new.key(), settings, pass, &mut rows)?;
+                        new.insert(schedule)
+                    }
+                };
+                parts.push(ScheduledPart { weight, schedule: schedule.clone() });
+            }
+            pictures.push(parts);
+        }
+        Ok(ScheduledConditioning::of(&pictures, &rows)?)
+    }
+
+    /// Puts the encoded texts of one part into `rows` and tells the last step and the row of each.
+    fn encode_schedule(
+        &self,
+        prompt: &str,
+        settings: TextSettings,
+        pass: Pass,
+        rows: &mut Vec<Conditioning>,
+    ) -> Result<Vec<(usize, usize)>, EngineError> {
+        let scheduled = schedules(prompt, pass);
+        let mut texts: Vec<&str> = Vec::new();
+        let mut schedule = Vec::with_capacity(scheduled.len());
+        for Scheduled { until, text } in &scheduled {
+            let at = texts.iter().position(|known| known == text).unwrap_or_else(|| {
+                texts.push(text);
+                texts.len() - 1
+            });
+            schedule.push((*until, rows.len() + at));
+        }
+        let encoded = self.encode_prompts(&texts, settings)?;
+        rows.extend((0..encoded.rows()).filter_map(|row| encoded.select(row)));
+        Ok(schedule)
+    }
+
     /// The number of tokens of a prompt and of the chunks that hold it, as A1111's counter shows
     /// them: tokens without begin and end, and 75 for each chunk.
     ///
@@ -140,23 +222,13 @@ impl Engine {
         Ok(self.tokenizer.count(prompt, settings)?)
     }
 
-    /// Both with the same number of tokens: the shorter one is filled with the empty prompt (at
-    /// `clip_skip` 1), as A1111 v1.10.1's option `pad_cond_uncond`.
+    /// What fills up the shorter of prompt and negative prompt in A1111 v1.10.1 with its option
+    /// `pad_cond_uncond`: the empty prompt, at `clip_skip` 1.
     ///
     /// # Errors
-    /// As [`encode_prompts`](Self::encode_prompts), or [`EngineError::Conditioning`] if a width is
-    /// not this model's.
-    pub fn pad_pair(
-        &self,
-        cond: Conditioning,
-        uncond: Conditioning,
-    ) -> Result<(Conditioning, Conditioning), EngineError> {
-        let tokens = cond.tokens().max(uncond.tokens());
-        if cond.tokens() == uncond.tokens() {
-            return Ok((cond, uncond));
-        }
-        let empty = self.encode_prompts(&[""], TextSettings::default())?;
-        Ok((cond.with_tokens(tokens, &empty)?, uncond.with_tokens(tokens, &empty)?))
+    /// As [`encode_prompts`](Self::encode_prompts).
+    pub fn padding(&self) -> Result<Padding, EngineError> {
+        Ok(Padding::Empty(self.encode_prompts(&[""], TextSettings::default())?))
     }
 
     /// Encodes pictures (`[n, 3, h, w]`, 0 to 1, sizes multiples of

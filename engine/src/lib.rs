@@ -22,6 +22,7 @@ mod kernels;
 mod noise;
 mod prompt;
 mod sampling;
+mod scheduled;
 mod tensor;
 mod unet;
 mod vae;
@@ -29,14 +30,18 @@ mod weights;
 
 pub use checkpoint::{LoadError, ModelFile, ModelInfo, Part};
 pub use conditioning::{Conditioning, ConditioningError};
-pub use engine::Engine;
+pub use engine::{Engine, Side};
 pub use error::EngineError;
 pub use noise::{ImageRng, NoiseSource};
-pub use prompt::{BadWeight, Emphasis, Pass, Piece, Scheduled, TextSettings, pieces, schedules};
-pub use sampling::{
-    Observer, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler, Start, StepInfo,
-    Stop, Unobserved,
+pub use prompt::{
+    BadWeight, Emphasis, Pass, Piece, Scheduled, SubPrompt, TextSettings, pieces, schedules,
+    sub_prompts,
 };
+pub use sampling::{
+    Observer, Padding, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler, Start,
+    StepInfo, Stop, Unobserved,
+};
+pub use scheduled::ScheduledConditioning;
 pub use tensor::{Tensor, TensorError};
 pub use vae::size_multiple;
 

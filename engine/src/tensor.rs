@@ -69,8 +69,20 @@ impl Tensor {
 
     /// The values of one item of the batch, or `None` past its end.
     pub fn item(&self, index: usize) -> Option<&[f32]> {
-        let size: usize = self.shape[1..].iter().product();
+        let size = self.row_size();
         (index < self.shape[0]).then(|| &self.data[index * size..][..size])
+    }
+
+    /// The number of values of one item of the batch.
+    pub(crate) fn row_size(&self) -> usize {
+        self.shape[1..].iter().product()
+    }
+
+    /// Items of the batch, in this order.
+    pub(crate) fn rows(&self, rows: &[usize]) -> Self {
+        let [_, c, h, w] = self.shape;
+        let data: Vec<&[f32]> = rows.iter().filter_map(|row| self.item(*row)).collect();
+        Self { shape: [data.len(), c, h, w], data: data.concat() }
     }
 
     /// Whether no value is NaN or infinite.

@@ -5,8 +5,8 @@
 mod common;
 
 use atelier_engine::{
-    Emphasis, Engine, EngineError, NoiseSource, Sampler, SamplerSettings, Tensor, TextSettings,
-    Unobserved,
+    Emphasis, Engine, EngineError, NoiseSource, Padding, Sampler, SamplerSettings, Tensor,
+    TextSettings, Unobserved,
 };
 use common::{Draw, apart, checkpoint, engine, mean_apart};
 
@@ -102,26 +102,30 @@ fn the_autoencoder_gives_back_what_it_took() {
 #[test]
 fn other_sizes_and_long_prompts_run() {
     let engine = engine();
-    let mut rng = atelier_engine::ImageRng::new([4, 18, 11], &[1], &[], 0.0, NoiseSource::Nv, 0);
     let long = "red heart, ".repeat(40);
     let cond = engine.encode_prompts(&[&long], skipping(2)).unwrap();
     let uncond = engine.encode_prompts(&["blue"], skipping(1)).unwrap();
     assert_eq!((cond.tokens(), uncond.tokens()), (154, 77));
-    let (padded_cond, padded) = engine.pad_pair(cond.clone(), uncond.clone()).unwrap();
-    assert_eq!((&padded_cond, padded.tokens()), (&cond, 154));
-    let job = atelier_engine::SampleJob {
-        sampler: Sampler::Euler,
-        scheduler: atelier_engine::Scheduler::Karras,
-        steps: 2,
-        cfg_scale: 4.0,
-        cond,
-        uncond,
-        start: atelier_engine::Start::Noise(rng.first()),
-        rng: &mut rng,
-        settings: SamplerSettings::default(),
-    };
-    let latents = engine.sample(job, &mut Unobserved).unwrap();
-    assert_eq!(engine.decode(&latents).unwrap().shape(), [1, 3, 72, 44]);
+    let mut drawn = Vec::new();
+    for padding in [Padding::Apart, engine.padding().unwrap(), Padding::LastToken] {
+        let mut rng =
+            atelier_engine::ImageRng::new([4, 18, 11], &[1], &[], 0.0, NoiseSource::Nv, 0);
+        let job = atelier_engine::SampleJob {
+            sampler: Sampler::Euler,
+            scheduler: atelier_engine::Scheduler::Karras,
+            steps: 2,
+            cfg_scale: 4.0,
+            cond: cond.clone().into(),
+            uncond: uncond.clone().into(),
+            padding,
+            start: atelier_engine::Start::Noise(rng.first()),
+            rng: &mut rng,
+            settings: SamplerSettings::default(),
+        };
+        drawn.push(engine.sample(job, &mut Unobserved).unwrap());
+    }
+    assert!(drawn[0] != drawn[1] && drawn[1] != drawn[2] && drawn[0] != drawn[2]);
+    assert_eq!(engine.decode(&drawn[0]).unwrap().shape(), [1, 3, 72, 44]);
 }
 
 fn skipping(clip_skip: u32) -> TextSettings {

@@ -11,14 +11,14 @@ mod provider;
 
 use std::any::Any;
 
-use atelier_engine::{Engine, ImageRng, Sampler, Scheduler};
+use atelier_engine::{Engine, ImageRng, Pass, Sampler, Scheduler, Side, schedules};
 use bridge::Bridge;
 pub use hashes::HashCache;
 pub use provider::{EngineProvider, is_checkpoint};
 
 use crate::run::pipeline::{
-    Catalogue, Conditioning, ModelInfo, NoiseSource, NoiseStream, Pipeline, PipelineError,
-    SampleJob, Seeds, StepObserver, Tensor, TextSettings,
+    Catalogue, Conditioning, ModelInfo, NoiseSource, NoiseStream, Padding, Pipeline, PipelineError,
+    PromptBatch, SampleJob, ScheduledConditioning, Seeds, StepObserver, Tensor, TextSettings,
 };
 
 /// A loaded checkpoint as runs draw with it.
@@ -65,6 +65,14 @@ const CATALOGUE: Catalogue = Catalogue {
     },
 };
 
+fn unknown(kind: &'static str, name: &str, known: Vec<&str>) -> PipelineError {
+    PipelineError::UnknownName { kind, name: name.to_owned(), known: known.join(", ") }
+}
+
+fn sampler(name: &str) -> Result<Sampler, PipelineError> {
+    Sampler::parse(name).ok_or_else(|| unknown("sampler", name, (CATALOGUE.samplers)()))
+}
+
 /// The generators of a batch, as the engine has them.
 struct Noise(ImageRng);
 
@@ -89,15 +97,26 @@ impl Pipeline for EnginePipeline {
         settings: &TextSettings,
     ) -> Result<Conditioning, PipelineError> {
         let prompts: Vec<&str> = prompts.iter().map(String::as_str).collect();
-        // A1111 lets the option go further than a small text encoder has layers.
-        let clip_skip = settings.clip_skip.min(self.engine.info().text_layers);
-        let settings = atelier_engine::TextSettings {
-            clip_skip,
-            emphasis: atelier_engine::Emphasis::from_name(&settings.emphasis),
-            comma_backtrack: settings.comma_padding_backtrack,
-        };
+        let settings = convert::text_settings(settings, &self.engine);
         let encoded = self.engine.encode_prompts(&prompts, settings);
         encoded.map(convert::conditioning_back).map_err(convert::failed)
+    }
+
+    fn encode_schedules(
+        &self,
+        batch: &PromptBatch<'_>,
+    ) -> Result<ScheduledConditioning, PipelineError> {
+        let prompts: Vec<&str> = batch.prompts.iter().map(String::as_str).collect();
+        let side = if batch.negative { Side::Negative } else { Side::Positive };
+        let settings = convert::text_settings(batch.settings, &self.engine);
+        let sampler = sampler(batch.sampler)?;
+        let steps = sampler.calls_of(batch.steps as usize);
+        let pass = Pass { steps, second: None, old: batch.old_scheduling };
+        let encoded = self.engine.encode_schedules(&prompts, side, settings, pass);
+        let new = Pass { old: false, ..pass };
+        let differs = |prompt: &&str| schedules(prompt, pass) != schedules(prompt, new);
+        let old_timelines = batch.old_scheduling && prompts.iter().any(differs);
+        encoded.map(|text| convert::schedule_back(text, old_timelines)).map_err(convert::failed)
     }
 
     fn encode(&self, pixels: &Tensor) -> Result<Tensor, PipelineError> {
@@ -131,15 +150,14 @@ impl Pipeline for EnginePipeline {
         job: SampleJob,
         observer: &mut dyn StepObserver,
     ) -> Result<Tensor, PipelineError> {
-        let unknown = |kind, name: &str, known: Vec<&str>| PipelineError::UnknownName {
-            kind,
-            name: name.to_owned(),
-            known: known.join(", "),
-        };
-        let sampler = Sampler::parse(&job.sampler)
-            .ok_or_else(|| unknown("sampler", &job.sampler, (CATALOGUE.samplers)()))?;
+        let sampler = sampler(&job.sampler)?;
         let scheduler = Scheduler::parse(&job.scheduler)
             .ok_or_else(|| unknown("scheduler", &job.scheduler, (CATALOGUE.schedulers)()))?;
+        let padding = match job.padding {
+            Padding::Apart => atelier_engine::Padding::Apart,
+            Padding::Empty => self.engine.padding().map_err(convert::failed)?,
+            Padding::LastToken => atelier_engine::Padding::LastToken,
+        };
         let mut noise = job.noise.into_any().downcast::<Noise>().map_err(|_| {
             PipelineError::Engine("the noise is another engine's; ask this one for it".to_owned())
         })?;
@@ -148,8 +166,9 @@ impl Pipeline for EnginePipeline {
             scheduler,
             steps: job.steps,
             cfg_scale: job.cfg_scale,
-            cond: convert::conditioning(job.cond)?,
-            uncond: convert::conditioning(job.uncond)?,
+            cond: convert::schedule(job.cond)?,
+            uncond: convert::schedule(job.uncond)?,
+            padding,
             start: convert::start(job.start)?,
             rng: &mut noise.0,
             settings: convert::settings(&job.settings),

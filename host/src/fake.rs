@@ -10,7 +10,8 @@ use std::sync::{
 
 use crate::run::pipeline::{
     Catalogue, Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline,
-    PipelineError, Point, SampleJob, Seeds, Start, StepInfo, StepObserver, Tensor, TextSettings,
+    PipelineError, Point, SampleJob, ScheduledConditioning, Seeds, Start, StepInfo, StepObserver,
+    Tensor, TextSettings,
 };
 
 /// Pixels per latent.
@@ -187,7 +188,9 @@ impl Pipeline for FakePipeline {
             let at = StepInfo { step, total: steps, call: 0, sigma };
             let stopped = |stop| PipelineError::Stopped(stop);
             let (mut input, mut told) = (x.clone(), sigma);
-            let (mut cond, mut uncond) = (job.cond.clone(), job.uncond.clone());
+            let begins = |text: &ScheduledConditioning| text.texts.first().cloned();
+            let (mut cond, mut uncond) =
+                (begins(&job.cond).unwrap_or_default(), begins(&job.uncond).unwrap_or_default());
             if observer.wants(Point::Denoiser) {
                 observer
                     .denoiser(at, lent(&mut input), &mut told, &mut cond, &mut uncond)

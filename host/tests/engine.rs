@@ -8,8 +8,8 @@ use std::sync::Arc;
 use atelier_host::{
     engine::EngineProvider,
     run::pipeline::{
-        Conditioning, Lent, ModelProvider as _, NoiseSource, Pipeline, PipelineError, Point,
-        SampleJob, SamplerSettings, Seeds, Start, StepInfo, StepObserver, Stop, Tensor,
+        Conditioning, Lent, ModelProvider as _, NoiseSource, Padding, Pipeline, PipelineError,
+        Point, SampleJob, SamplerSettings, Seeds, Start, StepInfo, StepObserver, Stop, Tensor,
         TextSettings,
     },
 };
@@ -65,8 +65,9 @@ fn job(pipeline: &dyn Pipeline, steps: u32) -> SampleJob {
         scheduler: "Automatic".to_owned(),
         steps,
         cfg_scale: 5.0,
-        cond: texts("red heart"),
-        uncond: texts(""),
+        cond: texts("red heart").into(),
+        uncond: texts("").into(),
+        padding: Padding::Apart,
         start,
         noise,
         settings: settings(),

@@ -1,5 +1,7 @@
 //! Attention: `(more)`, `[less]`, `(so much:1.3)`, `BREAK`.
 
+use super::words::alone;
+
 /// What a round bracket multiplies by, and a square one divides by.
 const STEP: f64 = 1.1;
 /// The word that ends a chunk, and the weight that tells it from the same word as text.
@@ -161,13 +163,7 @@ fn weight(behind: &str) -> Option<(&str, &str)> {
 
 /// What is before and behind the first `BREAK` that is a word of its own, blanks around it gone.
 fn split_at_break(text: &str) -> Option<(&str, &str)> {
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    let alone = |at: usize| {
-        let before = text[..at].chars().next_back();
-        let after = text[at + BREAK.0.len()..].chars().next();
-        !before.is_some_and(word) && !after.is_some_and(word)
-    };
-    let at = text.match_indices(BREAK.0).map(|(at, _)| at).find(|at| alone(*at))?;
+    let at = alone(text, BREAK.0).next()?;
     Some((text[..at].trim_end(), text[at + BREAK.0.len()..].trim_start()))
 }
 

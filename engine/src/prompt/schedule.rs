@@ -4,9 +4,10 @@
 const DEEPEST: usize = 200;
 
 /// The pass that a prompt is for. Steps are counted as A1111 v1.10.1 counts them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
-    /// Steps of the first pass.
+    /// Steps of the first pass; in A1111 the model calls that the sampler plans for them
+    /// ([`Sampler::calls_of`](crate::Sampler::calls_of)).
     pub steps: usize,
     /// Steps of the second pass ("hires fix"), if the prompt is for that one.
     pub second: Option<usize>,

@@ -7,9 +7,11 @@ use candle_core::Tensor as Array;
 use super::discrete::{DiscreteSchedule, Prediction};
 use super::error::SampleError;
 use super::observer::{Observer, Point, StepInfo, Stop};
+use super::padding::Padding;
 use super::settings::SamplerSettings;
 use crate::conditioning::Conditioning;
 use crate::error::EngineError;
+use crate::scheduled::ScheduledConditioning;
 use crate::tensor::Tensor;
 use crate::unet::Unet;
 
@@ -17,8 +19,9 @@ use crate::unet::Unet;
 pub(super) struct Guided<'a> {
     pub(super) unet: &'a Unet,
     pub(super) schedule: &'a DiscreteSchedule,
-    pub(super) cond: Conditioning,
-    pub(super) uncond: Conditioning,
+    pub(super) cond: ScheduledConditioning,
+    pub(super) uncond: ScheduledConditioning,
+    pub(super) padding: &'a Padding,
     pub(super) cfg_scale: f64,
     pub(super) settings: &'a SamplerSettings,
     pub(super) observer: &'a mut dyn Observer,
@@ -28,7 +31,8 @@ pub(super) struct Guided<'a> {
     pub(super) calls: usize,
 }
 
-/// The two predictions of one model call; the second is `None` where it was left out.
+/// The two predictions of one model call, the parts of prompts merged by their weights; the second
+/// is `None` where it was left out.
 struct Predictions {
     cond: Tensor,
     uncond: Option<Tensor>,
@@ -38,19 +42,20 @@ impl Guided<'_> {
     /// The prediction of the finished latents from `x` at `info.sigma`.
     pub(super) fn denoise(&mut self, info: &StepInfo, x: &Tensor) -> Result<Tensor, SampleError> {
         let without_uncond = self.leaves_out_uncond(info.sigma);
+        let (cond, uncond) = (self.cond.at(self.calls), self.uncond.at(self.calls));
         self.calls += 1;
         let mut sigma = info.sigma;
         let (input, mut predictions) = if self.observer.wants(Point::Denoiser) {
-            let (mut input, mut cond, mut uncond) =
-                (x.clone(), self.cond.clone(), self.uncond.clone());
+            let (shown, mut input) = ([cond, uncond].map(shape_of), x.clone());
+            let (mut cond, mut uncond) = (cond.clone(), uncond.clone());
             let answer =
                 self.observer.denoiser(info, &mut input, &mut sigma, &mut cond, &mut uncond);
             checked(info, Point::Denoiser, answer)?;
-            self.check_inputs(info, x, &input, sigma, [&cond, &uncond])?;
+            check_inputs(info, x, &input, sigma, shown, [&cond, &uncond])?;
             let predictions = self.predict(&input, sigma, &cond, &uncond, without_uncond)?;
             (Cow::Owned(input), predictions)
         } else {
-            let predictions = self.predict(x, sigma, &self.cond, &self.uncond, without_uncond)?;
+            let predictions = self.predict(x, sigma, cond, uncond, without_uncond)?;
             (Cow::Borrowed(x), predictions)
         };
         let finite = predictions.cond.is_finite()
@@ -121,14 +126,16 @@ impl Guided<'_> {
         Ok(combined)
     }
 
-    /// At scale 1 the unconditional answer has no weight; the other two are A1111's
-    /// `skip_early_cond` and `s_min_uncond`.
+    /// At scale 1 the unconditional answer has no weight, if those of a prompt's parts make 1; the
+    /// other two are A1111's `skip_early_cond` and `s_min_uncond`.
     fn leaves_out_uncond(&self, sigma: f64) -> bool {
         let s = self.settings;
         let early = s.skip_early_cond != 0.0
             && self.calls as f64 / self.planned.max(1) as f64 <= s.skip_early_cond;
         let late = (self.calls % 2 == 1 || s.s_min_uncond_all) && sigma < s.s_min_uncond;
-        (self.cfg_scale - 1.0).abs() < f64::EPSILON || early || late
+        let is_one = |value: f64| (value - 1.0).abs() < f64::EPSILON;
+        let whole = || self.cond.weights().iter().all(|parts| is_one(parts.iter().sum()));
+        early || late || is_one(self.cfg_scale) && whole()
     }
 
     fn predict(
@@ -139,40 +146,81 @@ impl Guided<'_> {
         uncond: &Conditioning,
         without_uncond: bool,
     ) -> Result<Predictions, SampleError> {
-        let predictions = self.predict_arrays(x, sigma, cond, uncond, without_uncond);
-        Ok(predictions.map_err(EngineError::compute("the UNet"))?)
+        let (cond, uncond) = self.padding.fit(cond, uncond).map_err(EngineError::from)?;
+        let answers = self.answers(x, sigma, &cond, &uncond, without_uncond);
+        let (cond, uncond) = answers.map_err(EngineError::compute("the UNet"))?;
+        Ok(Predictions { cond: self.merged(cond, uncond.as_ref()), uncond })
     }
 
-    fn predict_arrays(
+    /// What the network answers, `cond` with a row for every part of a prompt.
+    fn answers(
         &self,
         x: &Tensor,
         sigma: f64,
         cond: &Conditioning,
         uncond: &Conditioning,
         without_uncond: bool,
-    ) -> candle_core::Result<Predictions> {
+    ) -> candle_core::Result<(Tensor, Option<Tensor>)> {
         let t = self.schedule.timestep_of(sigma);
         let c_in = 1.0 / (sigma * sigma + 1.0).sqrt();
-        let input = (x.to_array()? * c_in)?;
-        let call = |text: &Array| self.unet.forward(&input, t, text);
-        let finished = |answer: &Array| -> candle_core::Result<Tensor> {
+        let parts = self.with_row_per_part(x);
+        let (input, inputs) = ((x.to_array()? * c_in)?, (parts.to_array()? * c_in)?);
+        let (text, other) = (cond.to_array()?, uncond.to_array()?);
+        let finished = |x: &Tensor, answer: &Array| -> candle_core::Result<Tensor> {
             Ok(self.finished(x, &Tensor::from_array(answer)?, sigma))
         };
-        let (text, other) = (cond.to_array()?, uncond.to_array()?);
         if without_uncond {
-            return Ok(Predictions { cond: finished(&call(&text)?)?, uncond: None });
+            return Ok((finished(&parts, &self.unet.forward(&inputs, t, &text)?)?, None));
         }
         if cond.tokens() != uncond.tokens() {
-            let (cond, uncond) = (finished(&call(&text)?)?, finished(&call(&other)?)?);
-            return Ok(Predictions { cond, uncond: Some(uncond) });
+            let cond = finished(&parts, &self.unet.forward(&inputs, t, &text)?)?;
+            let uncond = finished(x, &self.unet.forward(&input, t, &other)?)?;
+            return Ok((cond, Some(uncond)));
         }
-        let both = Array::cat(&[&input, &input], 0)?;
+        let both = Array::cat(&[&inputs, &input], 0)?;
         let answer = self.unet.forward(&both, t, &Array::cat(&[&text, &other], 0)?)?;
-        let n = x.batch();
-        Ok(Predictions {
-            cond: finished(&answer.narrow(0, 0, n)?)?,
-            uncond: Some(finished(&answer.narrow(0, n, n)?)?),
-        })
+        let n = parts.batch();
+        let cond = finished(&parts, &answer.narrow(0, 0, n)?)?;
+        Ok((cond, Some(finished(x, &answer.narrow(0, n, x.batch())?)?)))
+    }
+
+    /// Each picture's latents as often as its prompt has parts.
+    fn with_row_per_part<'x>(&self, x: &'x Tensor) -> Cow<'x, Tensor> {
+        let weights = self.cond.weights();
+        if weights.iter().all(|parts| parts.len() == 1) {
+            return Cow::Borrowed(x);
+        }
+        let pictures = weights.iter().enumerate();
+        let rows: Vec<usize> =
+            pictures.flat_map(|(row, parts)| std::iter::repeat_n(row, parts.len())).collect();
+        Cow::Owned(x.rows(&rows))
+    }
+
+    /// One answer for each picture: `uncond` and what the parts differ from it, by their weights.
+    /// Where that was left out A1111 takes the first part's for it.
+    fn merged(&self, cond: Tensor, uncond: Option<&Tensor>) -> Tensor {
+        let weights = self.cond.weights();
+        if weights.iter().all(|parts| matches!(parts[..], [weight] if weight == 1.0)) {
+            return cond;
+        }
+        let firsts = weights.iter().scan(0, |next, parts| {
+            *next += parts.len();
+            Some(*next - parts.len())
+        });
+        let firsts: Vec<usize> = firsts.collect();
+        let base = uncond.cloned().unwrap_or_else(|| cond.rows(&firsts));
+        let mut merged = base.clone();
+        let size = base.row_size();
+        let (mut parts, base) = (cond.data().chunks_exact(size), base.data().chunks_exact(size));
+        for ((to, base), weights) in merged.data_mut().chunks_exact_mut(size).zip(base).zip(weights)
+        {
+            for (weight, part) in weights.iter().zip(parts.by_ref()) {
+                for ((to, base), part) in to.iter_mut().zip(base).zip(part) {
+                    *to += (part - base) * *weight as f32;
+                }
+            }
+        }
+        merged
     }
 
     /// The finished latents that the network's answer points at.
@@ -187,34 +235,37 @@ impl Guided<'_> {
         let (skip, out) = (skip as f32, out as f32);
         x.clone().zip(answer, |x, answer| skip * x + out * answer)
     }
+}
 
-    fn check_inputs(
-        &self,
-        info: &StepInfo,
-        x: &Tensor,
-        input: &Tensor,
-        sigma: f64,
-        texts: [&Conditioning; 2],
-    ) -> Result<(), SampleError> {
-        check_shape(info, Point::Denoiser, x, input)?;
-        let misfit = |what: String| {
-            Err(SampleError::Misfit { step: info.step, point: Point::Denoiser, what })
-        };
-        if !(sigma.is_finite() && sigma > 0.0) {
-            return misfit(format!("sigma is {sigma}, not a number above 0"));
-        }
-        for text in texts {
-            let (rows, width) = (self.cond.rows(), self.cond.width());
-            if (text.rows(), text.width()) != (rows, width) || text.tokens() == 0 {
-                let (r, t, w) = (text.rows(), text.tokens(), text.width());
-                return misfit(format!(
-                    "a conditioning is {r} rows × {t} tokens × {w}, expected {rows} rows, at least \
-                     1 token, {width}"
-                ));
-            }
-        }
-        Ok(())
+/// Rows, tokens and width.
+fn shape_of(text: &Conditioning) -> [usize; 3] {
+    [text.rows(), text.tokens(), text.width()]
+}
+
+fn check_inputs(
+    info: &StepInfo,
+    x: &Tensor,
+    input: &Tensor,
+    sigma: f64,
+    shown: [[usize; 3]; 2],
+    texts: [&Conditioning; 2],
+) -> Result<(), SampleError> {
+    check_shape(info, Point::Denoiser, x, input)?;
+    let misfit =
+        |what: String| Err(SampleError::Misfit { step: info.step, point: Point::Denoiser, what });
+    if !(sigma.is_finite() && sigma > 0.0) {
+        return misfit(format!("sigma is {sigma}, not a number above 0"));
     }
+    for ([rows, _, width], text) in shown.into_iter().zip(texts) {
+        let [r, t, w] = shape_of(text);
+        if (r, w) != (rows, width) || t == 0 {
+            return misfit(format!(
+                "a conditioning is {r} rows × {t} tokens × {w}, expected {rows} rows, at least 1 \
+                 token, {width}"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn checked(info: &StepInfo, point: Point, answer: Result<(), Stop>) -> Result<(), SampleError> {

@@ -6,13 +6,14 @@ use super::discrete::DiscreteSchedule;
 use super::error::SampleError;
 use super::kdiffusion;
 use super::observer::Observer;
+use super::padding::Padding;
 use super::restart;
 use super::sampler::Sampler;
 use super::scheduler::Scheduler;
 use super::second_order;
 use super::settings::SamplerSettings;
-use crate::conditioning::Conditioning;
 use crate::noise::ImageRng;
+use crate::scheduled::ScheduledConditioning;
 use crate::tensor::Tensor;
 use crate::unet::Unet;
 
@@ -28,10 +29,12 @@ pub struct SampleJob<'a> {
     /// Weight of the prompt against the negative prompt. At 1 the negative prompt has no weight
     /// and its model call is left out.
     pub cfg_scale: f64,
-    /// The prompts, one row per picture.
-    pub cond: Conditioning,
-    /// The negative prompts, one row per picture; may have another number of tokens.
-    pub uncond: Conditioning,
+    /// The prompts, one or more parts per picture.
+    pub cond: ScheduledConditioning,
+    /// The negative prompts, one part per picture; may have another number of tokens.
+    pub uncond: ScheduledConditioning,
+    /// What is done about another number of tokens.
+    pub padding: Padding,
     /// Where the sampling starts.
     pub start: Start,
     /// The noise of the steps; [`ImageRng::first`] has been drawn, for [`Start`].
@@ -64,14 +67,26 @@ pub(crate) fn run(
     observer: &mut dyn Observer,
 ) -> Result<Tensor, SampleError> {
     check(unet, &job)?;
-    let SampleJob { sampler, scheduler, cfg_scale, cond, uncond, start, rng, settings, .. } = job;
+    let SampleJob {
+        sampler,
+        scheduler,
+        steps,
+        cfg_scale,
+        cond,
+        uncond,
+        padding,
+        start,
+        rng,
+        settings,
+    } = job;
     let settings = &settings;
-    let steps = job.steps as usize;
+    let steps = steps as usize;
     let mut model = Guided {
         unet,
         schedule,
         cond,
         uncond,
+        padding: &padding,
         cfg_scale,
         settings,
         observer,
@@ -189,12 +204,19 @@ fn check(unet: &Unet, job: &SampleJob<'_>) -> Result<(), SampleError> {
         return wrong("rng", value, &format!("for {n} pictures of {:?}", [c, h, w]));
     }
     for (field, text) in [("cond", &job.cond), ("uncond", &job.uncond)] {
-        if text.rows() != n || text.width() != unet.text_width() || text.tokens() == 0 {
-            let value =
-                format!("{} rows × {} tokens × {}", text.rows(), text.tokens(), text.width());
-            let expected = format!("{n} rows × at least 1 token × {}", unet.text_width());
-            return wrong(field, value, &expected);
+        let pictures = text.weights().len();
+        if pictures != n {
+            return wrong(field, format!("for {pictures} pictures"), &format!("for {n} pictures"));
         }
+        let width = unet.text_width();
+        if let Some(text) = text.texts().iter().find(|it| it.width() != width || it.tokens() == 0) {
+            let value = format!("{} tokens × {}", text.tokens(), text.width());
+            return wrong(field, value, &format!("at least 1 token × {width}"));
+        }
+    }
+    if job.uncond.weights().iter().any(|parts| parts.len() != 1) {
+        let value = "a negative prompt of several parts".to_owned();
+        return wrong("uncond", value, "one part for each picture");
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ impl Sampler {
 
     /// The model calls that A1111 v1.10.1 plans for a number of steps: two a step where the sampler looks
     /// ahead, the last one counted in.
-    pub(super) const fn calls_of(self, steps: usize) -> usize {
+    pub const fn calls_of(self, steps: usize) -> usize {
         match self {
             Self::Heun | Self::Dpm2 | Self::Dpm2A | Self::DpmPp2SA | Self::Restart => 2 * steps,
             Self::DpmPp2M | Self::EulerA | Self::Euler | Self::Lms | Self::Ddim => steps,

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use atelier_engine::{
-    Conditioning, Engine, ImageRng, NoiseSource, Observer, SampleError, SampleJob, Sampler,
-    SamplerSettings, Scheduler, Start, Tensor, TextSettings, Unobserved,
+    Engine, ImageRng, NoiseSource, Observer, Padding, Pass, SampleError, SampleJob, Sampler,
+    SamplerSettings, ScheduledConditioning, Scheduler, Side, Start, Tensor, TextSettings,
+    Unobserved,
 };
 
 /// The folder of the default checkpoint.
@@ -59,8 +60,10 @@ impl Draw<'_> {
     /// Samples latents.
     pub fn latents(&self, observer: &mut dyn Observer) -> Result<Tensor, SampleError> {
         let engine = engine();
-        let text = |prompt: &str| -> Result<Conditioning, SampleError> {
-            Ok(engine.encode_prompts(&vec![prompt; self.seeds.len()], TextSettings::default())?)
+        let pass = Pass { steps: self.sampler.calls_of(self.steps as usize), ..Pass::default() };
+        let text = |prompt: &str, side| -> Result<ScheduledConditioning, SampleError> {
+            let prompts = vec![prompt; self.seeds.len()];
+            Ok(engine.encode_schedules(&prompts, side, TextSettings::default(), pass)?)
         };
         let shape = engine.info().latent_shape(64, 64);
         let mut rng = ImageRng::new(shape, &self.seeds, &[], 0.0, NoiseSource::Cpu, 0);
@@ -78,8 +81,9 @@ impl Draw<'_> {
             scheduler: Scheduler::Automatic,
             steps: self.steps,
             cfg_scale: self.cfg_scale,
-            cond: text(self.prompt)?,
-            uncond: text(self.negative)?,
+            cond: text(self.prompt, Side::Positive)?,
+            uncond: text(self.negative, Side::Negative)?,
+            padding: Padding::default(),
             start,
             rng: &mut rng,
             settings: self.settings.clone(),

@@ -12,8 +12,8 @@ use crate::sampling::{DiscreteSchedule, Unobserved};
 use crate::unet::Unet;
 use crate::vae::Vae;
 use crate::{
-    Conditioning, Engine, ImageRng, NoiseSource, SampleJob, Sampler, SamplerSettings, Scheduler,
-    Start, Tensor,
+    Engine, ImageRng, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings,
+    ScheduledConditioning, Scheduler, Start, Tensor,
 };
 
 /// The largest difference allowed, as a share of the largest value.
@@ -178,6 +178,7 @@ fn whole_runs_agree_with_k_diffusion_and_diffusers() {
                 cfg_scale: 3.0,
                 cond: twice(&engine, PROMPTS[0]),
                 uncond: twice(&engine, PROMPTS[1]),
+                padding: Padding::default(),
                 start: Start::Noise(rng.first()),
                 rng: &mut rng,
                 settings: SamplerSettings { eta_ddim: 0.5, ..SamplerSettings::default() },
@@ -187,8 +188,8 @@ fn whole_runs_agree_with_k_diffusion_and_diffusers() {
     }
 }
 
-fn twice(engine: &Engine, prompt: &str) -> Conditioning {
-    engine.encode_prompts(&[prompt, prompt], TextSettings::default()).unwrap()
+fn twice(engine: &Engine, prompt: &str) -> ScheduledConditioning {
+    engine.encode_prompts(&[prompt, prompt], TextSettings::default()).unwrap().into()
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Data of the run as data of the engine, and back.
 
-use crate::run::pipeline::{Conditioning, PipelineError, SamplerSettings, Start, Tensor};
+use crate::run::pipeline::{
+    Conditioning, PipelineError, SamplerSettings, ScheduledConditioning, Start, Tensor,
+    TextSettings,
+};
 
 /// Any error of the engine, in its own words.
 pub(super) fn failed(error: impl std::fmt::Display) -> PipelineError {
@@ -15,11 +18,37 @@ pub(super) fn tensor_back(tensor: atelier_engine::Tensor) -> Tensor {
     Tensor { shape: tensor.shape(), data: tensor.into_data() }
 }
 
-pub(super) fn conditioning(
-    text: Conditioning,
-) -> Result<atelier_engine::Conditioning, PipelineError> {
+fn conditioning(text: Conditioning) -> Result<atelier_engine::Conditioning, PipelineError> {
     let [rows, tokens, width] = text.shape;
     atelier_engine::Conditioning::new(rows, tokens, width, text.data).map_err(failed)
+}
+
+pub(super) fn schedule(
+    text: ScheduledConditioning,
+) -> Result<atelier_engine::ScheduledConditioning, PipelineError> {
+    let texts = text.texts.into_iter().map(conditioning).collect::<Result<_, _>>()?;
+    atelier_engine::ScheduledConditioning::new(text.weights, texts, &text.entries).map_err(failed)
+}
+
+pub(super) fn schedule_back(
+    text: atelier_engine::ScheduledConditioning,
+    old_timelines: bool,
+) -> ScheduledConditioning {
+    let (weights, texts, entries) = text.into_parts();
+    let texts = texts.into_iter().map(conditioning_back).collect();
+    ScheduledConditioning { weights, texts, entries, old_timelines }
+}
+
+pub(super) fn text_settings(
+    of: &TextSettings,
+    engine: &atelier_engine::Engine,
+) -> atelier_engine::TextSettings {
+    atelier_engine::TextSettings {
+        // A1111 lets the option go further than a small text encoder has layers.
+        clip_skip: of.clip_skip.min(engine.info().text_layers),
+        emphasis: atelier_engine::Emphasis::from_name(&of.emphasis),
+        comma_backtrack: of.comma_padding_backtrack,
+    }
 }
 
 pub(super) fn conditioning_back(text: atelier_engine::Conditioning) -> Conditioning {

@@ -1,7 +1,5 @@
 //! Executing a run: iterations of sampling, decoding and saving, then the grid and the result.
 
-use std::time::Instant;
-
 use atelier_plugin_abi::{Buffer, Field, Hook, Value, frame::Frame};
 use image::RgbImage;
 
@@ -9,13 +7,9 @@ use super::{
     active::ActiveRun,
     comments::without_comments,
     error::{Ended, RunError},
-    observe::Sampling,
     params::Pictures,
-    pipeline::{
-        Conditioning, NoiseSource, Pipeline, PipelineError, SampleJob, Seeds, Start, Stop, Tensor,
-    },
+    pipeline::{Pipeline, Tensor},
     runner::Picture,
-    services::text_settings,
     stage::{Access, PictureAccess, Slot, Stage},
 };
 
@@ -38,7 +32,7 @@ impl Batch {
             .field(Field::Subseeds, Slot::Ints(&mut self.subseeds))
     }
 
-    fn frame(&self, hook: Hook) -> Frame {
+    pub(super) fn frame(&self, hook: Hook) -> Frame {
         Frame { iteration: self.iteration, ..Frame::new(hook) }
     }
 
@@ -159,115 +153,6 @@ impl ActiveRun<'_> {
         Ok(Some(Tensor { shape: [count, channels, height, width], data }))
     }
 
-    fn sample(
-        &mut self,
-        pipeline: &dyn Pipeline,
-        batch: &Batch,
-        init: Option<&Tensor>,
-    ) -> Result<Tensor, Ended> {
-        let seam = &mut self.hooks.seam;
-        let text = text_settings(seam);
-        let source = match &*seam.host_text("randn_source") {
-            "NV" => NoiseSource::Nv,
-            // “GPU” means the device that draws, which is a CPU here.
-            _ => NoiseSource::Cpu,
-        };
-        let ensd = seam.host_int("eta_noise_seed_delta");
-        // Read where A1111 reads them: plugins steer them until sampling begins.
-        self.settings.eta_ancestral = seam.host_float("eta_ancestral");
-        self.settings.eta_ddim = seam.host_float("eta_ddim");
-        let noise_multiplier = seam.host_float("initial_noise_multiplier") as f32;
-
-        let mut prompts = batch.prompts.iter().chain(&batch.negative_prompts);
-        if text.emphasis != "Original" && prompts.any(|it| it.contains(['(', '['])) {
-            // As A1111 does: where it made no difference it is not told.
-            self.hooks.infotext.set("Emphasis", text.emphasis.as_str());
-        }
-        let mut cond = pipeline.encode_prompts(&batch.prompts, &text)?;
-        let mut uncond = pipeline.encode_prompts(&batch.negative_prompts, &text)?;
-        let seeds = Seeds {
-            seeds: batch.seeds.clone(),
-            subseeds: batch.subseeds.clone(),
-            subseed_strength: self.params.subseed_strength,
-            source,
-            ensd,
-        };
-        let mut stream = pipeline.noise(&seeds, self.params.width, self.params.height);
-        let mut noise = stream.first();
-        let init = init.map(|init| first_rows(init, noise.shape[0]));
-        if init.is_some() && (noise_multiplier - 1.0).abs() > f32::EPSILON {
-            noise.data.iter_mut().for_each(|value| *value *= noise_multiplier);
-        }
-        let start = self.before_sampling(batch, noise, init, &mut cond, &mut uncond)?;
-        let job = SampleJob {
-            sampler: self.params.sampler.clone(),
-            scheduler: self.params.scheduler.clone(),
-            steps: self.params.steps,
-            cfg_scale: self.params.cfg_scale,
-            cond,
-            uncond,
-            start,
-            noise: stream,
-            settings: self.settings.clone(),
-        };
-        let begin = Instant::now();
-        let mut observer = Sampling {
-            hooks: &mut self.hooks,
-            observer: self.runner.observer(),
-            iteration: batch.iteration,
-            seeds: &batch.seeds,
-            cfg_scale: job.cfg_scale,
-            ended: None,
-        };
-        let sampled = pipeline.sample(job, &mut observer);
-        let ended = observer.ended.take();
-        self.sampling += begin.elapsed();
-        match sampled {
-            Ok(latents) => Ok(latents),
-            Err(PipelineError::Stopped(Stop::Cancelled)) => Err(Ended::Cancelled),
-            Err(PipelineError::Stopped(Stop::Ended)) => Err(ended.unwrap_or(Ended::Cancelled)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Noise and conditioning are there: the last look at them.
-    fn before_sampling(
-        &mut self,
-        batch: &Batch,
-        mut noise: Tensor,
-        init: Option<Tensor>,
-        cond: &mut Conditioning,
-        uncond: &mut Conditioning,
-    ) -> Result<Start, Ended> {
-        let frame = Frame {
-            cfg_scale: self.params.cfg_scale,
-            ..batch.frame(Hook::ProcessBeforeEverySampling)
-        };
-        let stage = self
-            .params
-            .show(Stage::new())
-            .conditioning(Buffer::Cond, cond)
-            .conditioning(Buffer::Uncond, uncond);
-        Ok(match init {
-            // In txt2img the latents are the noise, under both names, as in A1111.
-            None => {
-                let stage = stage
-                    .tensor(Buffer::Latents, noise.shape, &mut noise.data, Access::Write)
-                    .alias(Buffer::Noise, Buffer::Latents);
-                self.hooks.call(frame, stage)?;
-                Start::Noise(noise)
-            }
-            Some(mut init) => {
-                let stage = stage
-                    .tensor(Buffer::Latents, init.shape, &mut init.data, Access::Write)
-                    .tensor(Buffer::Noise, noise.shape, &mut noise.data, Access::Write);
-                self.hooks.call(frame, stage)?;
-                let denoising_strength = self.params.denoising_strength;
-                Start::Latents { init, noise, denoising_strength }
-            }
-        })
-    }
-
     /// From latents to a list of pictures.
     fn decode(
         &mut self,
@@ -342,14 +227,6 @@ impl ActiveRun<'_> {
         }
         outcome
     }
-}
-
-/// The first rows of a batch: the last iteration may be smaller.
-fn first_rows(tensor: &Tensor, rows: usize) -> Tensor {
-    let [n, channels, height, width] = tensor.shape;
-    let rows = rows.min(n);
-    let size = channels * height * width;
-    Tensor { shape: [rows, channels, height, width], data: tensor.data[..rows * size].to_vec() }
 }
 
 /// A picture as floats in 0..1, `[1, 3, height, width]`.

@@ -21,6 +21,7 @@ pub mod record;
 pub mod records;
 mod request;
 mod runner;
+mod sample;
 mod save;
 mod scope;
 mod script;

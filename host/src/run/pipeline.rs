@@ -4,9 +4,12 @@
 //! decodes. The real one comes in with the feature `engine`; plugin authors' tests use one that
 //! computes a picture in microseconds.
 
+mod text;
+
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+pub use text::{Conditioning, Padding, PromptBatch, ScheduledConditioning, TextSettings};
 
 /// Floats, contiguous, `[n, channels, height, width]`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,26 +25,6 @@ impl Tensor {
     pub fn zeros(shape: [usize; 4]) -> Self {
         Self { shape, data: vec![0.0; shape.iter().product()] }
     }
-}
-
-/// How prompts are encoded; each field is the option of that name in A1111 v1.10.1.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextSettings {
-    /// `CLIP_stop_at_last_layers`: 1 uses every layer of the text encoder.
-    pub clip_skip: u32,
-    /// `emphasis`: what weights in prompts do.
-    pub emphasis: String,
-    /// `comma_padding_backtrack`: tokens to go back for a comma at a chunk's end.
-    pub comma_padding_backtrack: usize,
-}
-
-/// Text conditioning, contiguous, `[rows, tokens, width]`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Conditioning {
-    /// Rows, tokens, width.
-    pub shape: [usize; 3],
-    /// As many elements as the product of the sizes.
-    pub data: Vec<f32>,
 }
 
 /// What a checkpoint is.
@@ -143,9 +126,11 @@ pub struct SampleJob {
     /// Guidance scale.
     pub cfg_scale: f64,
     /// Conditioning of the prompts.
-    pub cond: Conditioning,
+    pub cond: ScheduledConditioning,
     /// Conditioning of the negative prompts.
-    pub uncond: Conditioning,
+    pub uncond: ScheduledConditioning,
+    /// What is done where the two have different numbers of tokens.
+    pub padding: Padding,
     /// Where it starts.
     pub start: Start,
     /// The generators that made the starting noise, for the noise of steps.
@@ -336,6 +321,18 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
         prompts: &[String],
         settings: &TextSettings,
     ) -> Result<Conditioning, PipelineError>;
+
+    /// Encodes the prompts of a batch with what they say in the course of the run. An engine that reads
+    /// no schedules and no `AND` takes prompts as they are written.
+    ///
+    /// # Errors
+    /// As [`encode_prompts`](Self::encode_prompts).
+    fn encode_schedules(
+        &self,
+        batch: &PromptBatch<'_>,
+    ) -> Result<ScheduledConditioning, PipelineError> {
+        Ok(self.encode_prompts(batch.prompts, batch.settings)?.into())
+    }
 
     /// Encodes pixels `[n, 3, H, W]` in 0..1 to latents.
     ///

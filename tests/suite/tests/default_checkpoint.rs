@@ -176,3 +176,68 @@ fn comments_in_a_prompt_are_not_drawn() {
     assert_ne!(drawn.pictures[0].image, plain.pictures[0].image);
     assert!(drawn.pictures[0].infotext.contains("# and a green star"));
 }
+
+#[test]
+fn a_prompt_that_changes_is_drawn_so_and_plugins_are_told_call_by_call() {
+    both_ways(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let look = json!({
+            "process_before_every_sampling": [{ "look": true, "buffer": "cond" }],
+            "cfg_denoiser": [{ "look": true, "buffer": "cond" }],
+            "cfg_denoised": [{ "look": true, "buffer": "denoised_cond" }],
+        });
+        let draw = |name: &str, prompt: &str| {
+            let mut request = RunRequest { prompt: prompt.to_owned(), ..request(&host) };
+            let log = Log::new(&host, name);
+            log.script(&mut request, "probe-a", &look);
+            let picture = host.draw(request).pictures[0].image.clone();
+            let seen = |hook| log.results("probe-a", hook);
+            (
+                picture,
+                seen("process_before_every_sampling"),
+                seen("cfg_denoiser"),
+                seen("cfg_denoised"),
+            )
+        };
+        let (heart, begins, ..) = draw("heart", "red heart");
+        let (star, others, ..) = draw("star", "blue star");
+        // With three steps: the calls 0 and 1, then call 2.
+        let (changing, first, told, _) = draw("changing", "[red heart:blue star:1]");
+        assert!(changing != heart && changing != star);
+        let hashes: Vec<_> = told.iter().map(|it| &it["hash"]).collect();
+        let (begin, other) = (&begins[0]["hash"], &others[0]["hash"]);
+        assert_eq!(&first[0]["hash"], begin, "{wiring:?}");
+        assert_eq!(hashes, [begin, begin, other]);
+        // The parts of a prompt are rows for the model, and one answer for each picture.
+        let (parts, first, told, answers) = draw("parts", "red heart AND blue star:0.5");
+        assert!(parts != heart && parts != star);
+        assert_eq!(first[0]["shape"][0], 2);
+        assert_eq!(told[0]["shape"][0], 2);
+        assert_eq!(answers[0]["shape"][0], 1);
+    });
+}
+
+#[test]
+fn the_infotext_tells_what_the_prompt_options_changed() {
+    let host = host(&[], Wiring::Direct);
+    let draw = |prompt: &str, option: &str| {
+        let mut request = RunRequest { prompt: prompt.to_owned(), ..request(&host) };
+        request.override_settings.insert(option.to_owned(), json!(true));
+        let picture = host.draw(request).pictures.remove(0);
+        (picture.image, picture.infotext)
+    };
+    let long = "red heart, ".repeat(40);
+    for (prompt, option, told) in [
+        (long.as_str(), "pad_cond_uncond", "Pad conds: True"),
+        (long.as_str(), "pad_cond_uncond_v0", "Pad conds v0: True"),
+        ("[red heart:blue star:1.5]", "use_old_scheduling", "Old prompt editing timelines: True"),
+    ] {
+        let (plain, infotext) = draw(prompt, "save_write_log_csv");
+        assert!(!infotext.contains(told), "{infotext}");
+        let (changed, infotext) = draw(prompt, option);
+        assert!(infotext.contains(told), "{infotext}");
+        assert_ne!(changed, plain, "{option}");
+        let (_, infotext) = draw("red heart", option);
+        assert!(!infotext.contains(told), "it made no difference: {infotext}");
+    }
+}
