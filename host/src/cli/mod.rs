@@ -15,6 +15,7 @@ mod plugins;
 mod runs;
 mod schema;
 mod seam;
+mod styles;
 mod txt2img;
 mod ui;
 mod worker;
@@ -120,6 +121,9 @@ enum Command {
     /// Lists checkpoints
     #[command(subcommand)]
     Models(models::Models),
+    /// Lists styles
+    #[command(subcommand)]
+    Styles(styles::Styles),
     /// Looks over everything that is installed, and says what to do about what is wrong
     Doctor,
     /// Serves one plugin: the host starts this itself
@@ -173,6 +177,7 @@ fn run(ui: &Ui, global: &Global, command: Command) -> Result<(), Failure> {
         Command::Options(command) => options::run(ui, global, command),
         Command::Runs(command) => runs::run(ui, global, command),
         Command::Models(command) => models::run(ui, global, &command),
+        Command::Styles(command) => styles::run(ui, global, &command),
         Command::Schema => {
             schema::run(ui);
             Ok(())

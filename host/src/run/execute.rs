@@ -7,6 +7,7 @@ use super::{
     active::ActiveRun,
     comments::without_comments,
     error::{Ended, RunError},
+    extra_networks::take_tags,
     params::Pictures,
     pipeline::{Pipeline, Tensor},
     runner::Picture,
@@ -63,7 +64,9 @@ impl ActiveRun<'_> {
             }
             self.hold_picture(&batch, 0);
             self.hooks.seam.host_enters("execute");
-            self.batch_hooks(&mut batch)?;
+            self.batch_hook(Hook::BeforeProcessBatch, &mut batch)?;
+            self.take_networks(&mut batch);
+            self.batch_hook(Hook::ProcessBatch, &mut batch)?;
             let latents = self.sample(pipeline.as_ref(), &batch, init.as_ref())?;
             let pictures = self.decode(pipeline.as_ref(), &mut batch, latents)?;
             self.finish_pictures(&batch, pictures)?;
@@ -127,13 +130,26 @@ impl ActiveRun<'_> {
         })
     }
 
-    fn batch_hooks(&mut self, batch: &mut Batch) -> Result<(), Ended> {
-        for hook in [Hook::BeforeProcessBatch, Hook::ProcessBatch] {
-            let Self { params, names, hooks, .. } = self;
-            let frame = batch.frame(hook);
-            hooks.call(frame, batch.lend(params.lend(Stage::new(), names, false)))?;
+    fn batch_hook(&mut self, hook: Hook, batch: &mut Batch) -> Result<(), Ended> {
+        let Self { params, names, hooks, .. } = self;
+        let frame = batch.frame(hook);
+        hooks.call(frame, batch.lend(params.lend(Stage::new(), names, false)))
+    }
+
+    /// Takes the tags of extra networks out of the prompts; the infotext keeps them.
+    fn take_networks(&mut self, batch: &mut Batch) {
+        let mut networks = Vec::new();
+        for (index, prompt) in batch.prompts.iter_mut().enumerate() {
+            let (text, tags) = take_tags(prompt);
+            *prompt = text;
+            // As in A1111, those of the first prompt count for the whole batch.
+            if index == 0 {
+                networks = tags;
+            }
         }
-        Ok(())
+        for tag in networks {
+            tracing::warn!(kind = tag.kind, "no network is loaded for a tag in the prompt");
+        }
     }
 
     /// The starting pictures as latents, one per picture of a batch.

@@ -7,13 +7,15 @@ use image::imageops::FilterType;
 
 use super::{
     active::ActiveRun,
-    error::Ended,
+    error::{Ended, RunError},
     events::RunEvent,
     params::{Names, Pictures},
     pipeline::SamplerSettings,
     record::{PreparedRun, RecordedOverride, RunState},
+    request::RunRequest,
     services::{RunServices, text_settings},
     stage::{Slot, Stage},
+    styles::{STYLES_FILE, Styles},
 };
 use crate::options::Value;
 
@@ -34,7 +36,7 @@ impl ActiveRun<'_> {
             self.params.settle(pipeline.as_ref(), self.runner.provider().catalogue())?;
         }
         self.fit_init_images();
-        self.pictures = self.prompts_and_seeds();
+        self.pictures = self.prompts_and_seeds()?;
         self.settings = self.fill_settings();
         if self.runner.recording() {
             self.hooks.seam.take_snapshot();
@@ -86,19 +88,32 @@ impl ActiveRun<'_> {
 
     /// Lists for every picture of the run, as A1111 v1.10.1 makes them: picture `i` has seed
     /// `seed + i`, unless variation seeds are in use, which then count instead.
-    fn prompts_and_seeds(&mut self) -> Pictures {
+    fn prompts_and_seeds(&mut self) -> Result<Pictures, Ended> {
         let count = (self.params.batch_size as usize) * (self.params.n_iter as usize);
         let seed = fixed(self.request.seed);
         let subseed = fixed(self.request.subseed);
         (self.request.seed, self.request.subseed) = (seed, subseed);
         let varied = self.params.subseed_strength != 0.0;
         let step = |from: i64, index: usize| from.wrapping_add(index as i64);
-        Pictures {
-            all_prompts: vec![self.request.prompt.clone(); count],
-            all_negative_prompts: vec![self.request.negative_prompt.clone(); count],
+        let (prompt, negative_prompt) = self.styled_prompts()?;
+        Ok(Pictures {
+            all_prompts: vec![prompt; count],
+            all_negative_prompts: vec![negative_prompt; count],
             all_seeds: (0..count).map(|i| if varied { seed } else { step(seed, i) }).collect(),
             all_subseeds: (0..count).map(|i| step(subseed, i)).collect(),
+        })
+    }
+
+    /// The prompts with the request's styles around them.
+    fn styled_prompts(&self) -> Result<(String, String), RunError> {
+        let RunRequest { prompt, negative_prompt, styles, .. } = &self.request;
+        if styles.is_empty() {
+            return Ok((prompt.clone(), negative_prompt.clone()));
         }
+        let known = Styles::load(&self.runner.data().join(STYLES_FILE));
+        let known = known
+            .map_err(|error| RunError::Parameter { field: "styles", reason: error.to_string() })?;
+        Ok(known.apply(styles, prompt, negative_prompt))
     }
 
     /// Settings that A1111 fills from options before its run begins.

@@ -50,6 +50,8 @@ pub struct RunRequest {
     pub prompt: String,
     /// Negative prompt.
     pub negative_prompt: String,
+    /// Styles that are put around both, by their names in `styles.csv`.
+    pub styles: Vec<String>,
     /// Seed of the first picture, −1 for a random one.
     pub seed: i64,
     /// Variation seed of the first picture, −1 for a random one.
@@ -102,6 +104,7 @@ impl Default for RunRequest {
         Self {
             prompt: String::new(),
             negative_prompt: String::new(),
+            styles: Vec::new(),
             seed: -1,
             subseed: -1,
             subseed_strength: 0.0,

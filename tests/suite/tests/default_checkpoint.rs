@@ -184,7 +184,7 @@ fn a_prompt_that_changes_is_drawn_so_and_plugins_are_told_call_by_call() {
         let look = json!({
             "process_before_every_sampling": [{ "look": true, "buffer": "cond" }],
             "cfg_denoiser": [{ "look": true, "buffer": "cond" }],
-            "cfg_denoised": [{ "look": true, "buffer": "denoised_cond" }],
+            "cfg_denoised": [{ "look": true }],
         });
         let draw = |name: &str, prompt: &str| {
             let mut request = RunRequest { prompt: prompt.to_owned(), ..request(&host) };
@@ -240,4 +240,30 @@ fn the_infotext_tells_what_the_prompt_options_changed() {
         let (_, infotext) = draw("red heart", option);
         assert!(!infotext.contains(told), "it made no difference: {infotext}");
     }
+}
+
+#[test]
+fn styles_and_tags_of_networks_are_no_words_to_draw() {
+    let host = host(&[], Wiring::Direct);
+    std::fs::write(
+        host.folder().join("styles.csv"),
+        "name,prompt,negative_prompt\nfine,\"fine {prompt}\",blue\nlate,<lora:x:1> cat,\n",
+    )
+    .expect("a file of styles");
+    let draw = |prompt: &str, negative: &str, styles: &[&str]| {
+        let mut request = request(&host);
+        (request.prompt, request.negative_prompt) = (prompt.to_owned(), negative.to_owned());
+        request.styles = styles.iter().map(|style| (*style).to_owned()).collect();
+        host.draw(request).pictures.remove(0)
+    };
+    let plain = draw("fine red heart,  cat", "blue", &[]);
+    let styled = draw("red heart", "", &["fine", "not there", "late"]);
+    assert_eq!(styled.image, plain.image);
+    let told = "fine red heart, <lora:x:1> cat\nNegative prompt: blue\n";
+    assert!(styled.infotext.starts_with(told), "{}", styled.infotext);
+
+    std::fs::write(host.folder().join("styles.csv"), "prompt\nx").expect("a file");
+    let request = RunRequest { styles: vec!["fine".to_owned()], ..request(&host) };
+    let error = host.run(request).expect("a run").error.expect("an error").to_string();
+    assert!(error.contains("styles: ") && error.contains("name, prompt"), "{error}");
 }

@@ -33,6 +33,9 @@ struct PictureArgs {
     /// What to keep out of the picture
     #[arg(short, long, value_name = "PROMPT", default_value = "", hide_default_value = true)]
     negative: String,
+    /// Style to put around the prompts, by its name in styles.csv; may be given again
+    #[arg(long = "style", value_name = "NAME")]
+    styles: Vec<String>,
     /// Seed of the first picture; -1 is a random one
     #[arg(short, long, value_name = "N", default_value_t = -1, allow_negative_numbers = true)]
     seed: i64,
@@ -135,6 +138,7 @@ impl DrawArgs {
         overrides.extend(values::overrides(state.options.schema(), &around.overrides)?);
         Ok(RunRequest {
             negative_prompt: picture.negative.clone(),
+            styles: picture.styles.clone(),
             seed: picture.seed,
             subseed: picture.subseed,
             subseed_strength: picture.subseed_strength,
