@@ -38,8 +38,8 @@ pub use prompt::{
     sub_prompts,
 };
 pub use sampling::{
-    Observer, Padding, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler, Start,
-    StepInfo, Stop, Unobserved,
+    Heeds, Observer, Padding, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler,
+    Start, StepInfo, Stop, Unobserved,
 };
 pub use scheduled::ScheduledConditioning;
 pub use tensor::{Tensor, TensorError};

@@ -17,8 +17,9 @@ pub use hashes::HashCache;
 pub use provider::{EngineProvider, is_checkpoint};
 
 use crate::run::pipeline::{
-    Catalogue, Conditioning, ModelInfo, NoiseSource, NoiseStream, Padding, Pipeline, PipelineError,
-    PromptBatch, SampleJob, ScheduledConditioning, Seeds, StepObserver, Tensor, TextSettings,
+    Catalogue, Conditioning, Heeds, ModelInfo, NoiseSource, NoiseStream, Padding, Pipeline,
+    PipelineError, PromptBatch, SampleJob, ScheduledConditioning, Seeds, StepObserver, Tensor,
+    TextSettings,
 };
 
 /// A loaded checkpoint as runs draw with it.
@@ -62,6 +63,23 @@ const CATALOGUE: Catalogue = Catalogue {
         // A sampler that is not known is another error than a scheduler that is not.
         let resolved = Sampler::parse(sampler).map_or(scheduler, |known| scheduler.resolve(known));
         Some(resolved.label())
+    },
+    heeds: |sampler, scheduler| {
+        let Some(sampler) = Sampler::parse(sampler) else { return Heeds::default() };
+        let heeds = sampler.heeds();
+        let scheduler = Scheduler::parse(scheduler).map(|scheduler| scheduler.resolve(sampler));
+        let scheduler = scheduler.filter(|_| heeds.sigmas);
+        Heeds {
+            eta_ancestral: heeds.eta_ancestral,
+            eta_ddim: heeds.eta_ddim,
+            churn: heeds.churn,
+            noise: heeds.noise,
+            ensd: heeds.ensd,
+            sigmas: heeds.sigmas,
+            ends: scheduler.is_some_and(Scheduler::has_ends),
+            rho: scheduler.and_then(Scheduler::default_rho),
+            discards: sampler.discards_next_to_last_sigma(),
+        }
     },
 };
 

@@ -9,9 +9,9 @@ use std::sync::{
 };
 
 use crate::run::pipeline::{
-    Catalogue, Checkpoint, Conditioning, Lent, ModelInfo, ModelProvider, NoiseStream, Pipeline,
-    PipelineError, Point, SampleJob, ScheduledConditioning, Seeds, Start, StepInfo, StepObserver,
-    Tensor, TextSettings,
+    Catalogue, Checkpoint, Conditioning, Heeds, Lent, ModelInfo, ModelProvider, NoiseStream,
+    Pipeline, PipelineError, Point, SampleJob, ScheduledConditioning, Seeds, Start, StepInfo,
+    StepObserver, Tensor, TextSettings,
 };
 
 /// Pixels per latent.
@@ -254,6 +254,10 @@ const CATALOGUE: Catalogue = Catalogue {
         let known = SCHEDULERS.into_iter().find(|known| known.eq_ignore_ascii_case(name))?;
         let own = known == "Automatic" && sampler == "DPM++ 2M";
         Some(if own { "Karras" } else { known })
+    },
+    heeds: |sampler, _| {
+        let ancestral = sampler == "Euler a";
+        Heeds { eta_ancestral: ancestral, ensd: ancestral, ..Heeds::default() }
     },
 };
 

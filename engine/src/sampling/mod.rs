@@ -23,4 +23,4 @@ pub(crate) use run::run;
 pub use run::{SampleJob, Start};
 pub use sampler::Sampler;
 pub use scheduler::Scheduler;
-pub use settings::SamplerSettings;
+pub use settings::{Heeds, SamplerSettings};

@@ -7,7 +7,6 @@ use super::kdiffusion::add;
 use super::observer::StepInfo;
 use super::scheduler::karras;
 use super::second_order::heun_step;
-use super::settings::SamplerSettings;
 use crate::noise::ImageRng;
 use crate::tensor::Tensor;
 
@@ -20,14 +19,13 @@ pub(super) fn restart(
     sigmas: &[f64],
     mut x: Tensor,
     rng: &mut ImageRng,
-    settings: &SamplerSettings,
 ) -> Result<Tensor, SampleError> {
     let plan = plan(sigmas);
     let mut reached = f64::INFINITY;
     for (step, (sigma, sigma_next)) in plan.iter().copied().enumerate() {
         if sigma > reached {
             let added = (sigma * sigma - reached * reached).sqrt();
-            x = add(x, &rng.next(), settings.s_noise * added);
+            x = add(x, &rng.next(), added);
         }
         let (step, total) = (step as u32, plan.len() as u32);
         let info = StepInfo { step, total, call: 0, sigma, sigma_next };

@@ -144,7 +144,7 @@ pub(crate) fn run(
         Sampler::DpmPp2SA => {
             second_order::dpmpp_2s_ancestral(&mut model, &sigmas, x, rng, settings)
         }
-        Sampler::Restart => restart::restart(&mut model, &sigmas, x, rng, settings),
+        Sampler::Restart => restart::restart(&mut model, &sigmas, x, rng),
         Sampler::DpmPp2M | Sampler::Ddim => kdiffusion::dpmpp_2m(&mut model, &sigmas, x),
     }
 }

@@ -1,6 +1,7 @@
 //! The samplers there are, under A1111's names.
 
 use super::scheduler::Scheduler;
+use super::settings::Heeds;
 
 /// A way from noise to a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,9 +86,25 @@ impl Sampler {
         }
     }
 
-    /// Whether its steps draw noise from the seed plus A1111's `eta_noise_seed_delta`.
-    pub const fn uses_ensd(self) -> bool {
-        matches!(self, Self::EulerA | Self::DpmPp2SA | Self::Dpm2A)
+    /// The settings that it heeds.
+    pub const fn heeds(self) -> Heeds {
+        let none = Heeds {
+            eta_ancestral: false,
+            eta_ddim: false,
+            churn: false,
+            noise: false,
+            ensd: false,
+            sigmas: true,
+        };
+        match self {
+            Self::DpmPp2M | Self::Lms | Self::Restart => none,
+            Self::EulerA => Heeds { eta_ancestral: true, ensd: true, ..none },
+            Self::DpmPp2SA | Self::Dpm2A => {
+                Heeds { eta_ancestral: true, noise: true, ensd: true, ..none }
+            }
+            Self::Euler | Self::Heun | Self::Dpm2 => Heeds { churn: true, noise: true, ..none },
+            Self::Ddim => Heeds { eta_ddim: true, sigmas: false, ..none },
+        }
     }
 
     /// Whether it leaves out the last noise level above 0, as if

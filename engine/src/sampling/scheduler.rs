@@ -99,6 +99,11 @@ impl Scheduler {
         }
     }
 
+    /// Whether [`SamplerSettings::sigma_min`] and `sigma_max` move its ends.
+    pub const fn has_ends(self) -> bool {
+        !matches!(self, Self::Automatic)
+    }
+
     /// Whether it needs the model's noise levels and not only their ends.
     pub const fn needs_inner_model(self) -> bool {
         matches!(self, Self::Uniform | Self::SgmUniform | Self::Simple | Self::Normal | Self::Ddim)

@@ -14,7 +14,7 @@ pub struct SamplerSettings {
     pub s_tmin: f64,
     /// Highest sigma at which `s_churn` adds noise; 0 is no limit.
     pub s_tmax: f64,
-    /// Factor on the noise that `s_churn` adds, and that DPM2 a, DPM++ 2S a and Restart put back.
+    /// Factor on the noise that `s_churn` adds, and that DPM2 a and DPM++ 2S a put back.
     pub s_noise: f64,
     /// Below this sigma every other step leaves out the unconditional call ("NGMS"); 0 is never.
     pub s_min_uncond: f64,
@@ -60,4 +60,22 @@ impl Default for SamplerSettings {
             extra_noise: 0.0,
         }
     }
+}
+
+/// Which settings a sampler heeds, as A1111 v1.10.1 hands them to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
+pub struct Heeds {
+    /// [`SamplerSettings::eta_ancestral`].
+    pub eta_ancestral: bool,
+    /// [`SamplerSettings::eta_ddim`].
+    pub eta_ddim: bool,
+    /// [`SamplerSettings::s_churn`], `s_tmin` and `s_tmax`.
+    pub churn: bool,
+    /// [`SamplerSettings::s_noise`].
+    pub noise: bool,
+    /// Its steps draw noise from the seed plus `eta_noise_seed_delta`, where eta is not 0.
+    pub ensd: bool,
+    /// The noise levels of a [`Scheduler`](crate::Scheduler).
+    pub sigmas: bool,
 }

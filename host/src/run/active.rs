@@ -31,6 +31,8 @@ pub(super) struct ActiveRun<'r> {
     pub(super) request: RunRequest,
     pub(super) params: Params,
     pub(super) pictures: Pictures,
+    /// The prompt texts of the request's styles, for file names.
+    pub(super) style_prompts: Vec<String>,
     pub(super) settings: SamplerSettings,
     pub(super) names: Names,
     pub(super) pipeline: Option<Arc<dyn Pipeline>>,
@@ -104,6 +106,7 @@ impl<'r> ActiveRun<'r> {
             runner,
             params,
             pictures: Pictures::default(),
+            style_prompts: Vec::new(),
             settings: SamplerSettings::default(),
             names: Names::default(),
             pipeline: None,

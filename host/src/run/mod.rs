@@ -30,6 +30,7 @@ pub mod seam;
 mod services;
 pub mod stage;
 mod styles;
+mod told;
 
 pub use cancel::CancelToken;
 pub use error::{Ended, Refused, RunError};

@@ -4,10 +4,12 @@
 //! decodes. The real one comes in with the feature `engine`; plugin authors' tests use one that
 //! computes a picture in microseconds.
 
+mod catalogue;
 mod text;
 
 use std::{fmt, sync::Arc};
 
+pub use catalogue::{Catalogue, Heeds};
 use serde::{Deserialize, Serialize};
 pub use text::{Conditioning, Padding, PromptBatch, ScheduledConditioning, TextSettings};
 
@@ -265,46 +267,6 @@ pub enum PipelineError {
     /// The engine's own words.
     #[error("{0}")]
     Engine(String),
-}
-
-/// The samplers and schedulers of an engine. They do not depend on the checkpoint.
-#[derive(Clone, Copy, Debug)]
-pub struct Catalogue {
-    /// The names of all samplers, as A1111 has them.
-    pub samplers: fn() -> Vec<&'static str>,
-    /// The names of all schedulers, as A1111 has them.
-    pub schedulers: fn() -> Vec<&'static str>,
-    /// A sampler's name as A1111 writes it, for a name or alias in any case.
-    pub sampler: fn(&str) -> Option<&'static str>,
-    /// What a scheduler's name means for a sampler: “Automatic” resolved where the sampler has a
-    /// default of its own, for the infotext.
-    pub scheduler: fn(&str, &str) -> Option<&'static str>,
-}
-
-impl Catalogue {
-    /// The sampler of that name.
-    ///
-    /// # Errors
-    /// [`PipelineError::UnknownName`], with those that there are.
-    pub fn find_sampler(&self, name: &str) -> Result<&'static str, PipelineError> {
-        (self.sampler)(name).ok_or_else(|| PipelineError::UnknownName {
-            kind: "sampler",
-            name: name.to_owned(),
-            known: (self.samplers)().join(", "),
-        })
-    }
-
-    /// The scheduler that the name means for that sampler.
-    ///
-    /// # Errors
-    /// [`PipelineError::UnknownName`], with those that there are.
-    pub fn find_scheduler(&self, name: &str, sampler: &str) -> Result<&'static str, PipelineError> {
-        (self.scheduler)(name, sampler).ok_or_else(|| PipelineError::UnknownName {
-            kind: "scheduler",
-            name: name.to_owned(),
-            known: (self.schedulers)().join(", "),
-        })
-    }
 }
 
 /// A loaded checkpoint and what can be done with it. Shared by all runs.

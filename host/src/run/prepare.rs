@@ -105,7 +105,7 @@ impl ActiveRun<'_> {
     }
 
     /// The prompts with the request's styles around them.
-    fn styled_prompts(&self) -> Result<(String, String), RunError> {
+    fn styled_prompts(&mut self) -> Result<(String, String), RunError> {
         let RunRequest { prompt, negative_prompt, styles, .. } = &self.request;
         if styles.is_empty() {
             return Ok((prompt.clone(), negative_prompt.clone()));
@@ -113,6 +113,8 @@ impl ActiveRun<'_> {
         let known = Styles::load(&self.runner.data().join(STYLES_FILE));
         let known = known
             .map_err(|error| RunError::Parameter { field: "styles", reason: error.to_string() })?;
+        let texts = styles.iter().map(|name| known.get(name).map(|style| style.prompt.clone()));
+        self.style_prompts = texts.map(Option::unwrap_or_default).collect();
         Ok(known.apply(styles, prompt, negative_prompt))
     }
 

@@ -16,6 +16,7 @@ use super::{
     },
     services::text_settings,
     stage::{Access, Stage},
+    told::tell_settings,
 };
 
 impl ActiveRun<'_> {
@@ -38,6 +39,9 @@ impl ActiveRun<'_> {
         self.settings.eta_ancestral = seam.host_float("eta_ancestral");
         self.settings.eta_ddim = seam.host_float("eta_ddim");
         let noise_multiplier = seam.host_float("initial_noise_multiplier") as f32;
+        let heeds = self.runner.provider().catalogue().heeds;
+        let heeds = heeds(&self.params.sampler, &self.params.scheduler);
+        tell_settings(&mut self.hooks.infotext, heeds, &self.settings, init.is_some());
 
         let (mut cond, mut uncond, padding) = self.encode_prompts(pipeline, batch, &text)?;
         let seeds = Seeds {

@@ -90,12 +90,17 @@ impl Styles {
         self.0.values()
     }
 
+    /// The style of that name.
+    pub(super) fn get(&self, name: &str) -> Option<&Style> {
+        self.0.get(name)
+    }
+
     /// Prompt and negative prompt with the styles of these names around them, the first one
     /// innermost. Names that are not there are no styles, as in A1111.
     pub(super) fn apply(&self, names: &[String], prompt: &str, negative: &str) -> (String, String) {
         let (mut prompt, mut negative) = (prompt.to_owned(), negative.to_owned());
         for name in names {
-            let Some(style) = self.0.get(name) else {
+            let Some(style) = self.get(name) else {
                 tracing::warn!(style = name, "there is no such style; it is left out");
                 continue;
             };

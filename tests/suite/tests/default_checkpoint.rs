@@ -267,3 +267,26 @@ fn styles_and_tags_of_networks_are_no_words_to_draw() {
     let error = host.run(request).expect("a run").error.expect("an error").to_string();
     assert!(error.contains("styles: ") && error.contains("name, prompt"), "{error}");
 }
+
+#[test]
+fn the_infotext_tells_the_settings_that_the_sampler_heeds() {
+    let host = host(&[], Wiring::Direct);
+    let infotext = |sampler: &str| {
+        let mut request = RunRequest { sampler_name: sampler.to_owned(), ..request(&host) };
+        let options = json!({
+            "eta_ancestral": 0.5, "s_churn": 2.0, "s_noise": 0.9, "eta_noise_seed_delta": 31337,
+            "sigma_min": 0.1,
+        });
+        request.override_settings.extend(options.as_object().cloned().unwrap_or_default());
+        host.draw(request).pictures.remove(0).infotext
+    };
+    for (sampler, told, untold) in [
+        ("DPM2 a", vec!["Eta: 0.5", "Sigma noise: 0.9", "ENSD: 31337", "min sigma: 0.1"], "churn"),
+        ("Heun", vec!["Sigma churn: 2.0", "Sigma noise: 0.9"], "ENSD"),
+        ("DDIM", vec![], "sigma"),
+    ] {
+        let infotext = infotext(sampler);
+        assert!(told.iter().all(|told| infotext.contains(told)), "{infotext}");
+        assert!(!infotext.contains(untold), "{infotext}");
+    }
+}

@@ -26,10 +26,11 @@ impl ActiveRun<'_> {
         let ensd = Some(seam.host_int("eta_noise_seed_delta"));
         let rng = Some(seam.host_text("randn_source").to_string());
         let model = self.hooks.model.as_ref();
-        let schedule = (self.runner.provider().catalogue().scheduler)(
-            &self.params.scheduler,
-            &self.params.sampler,
-        );
+        let catalogue = self.runner.provider().catalogue();
+        let names = (self.params.scheduler.as_str(), self.params.sampler.as_str());
+        let schedule = (catalogue.scheduler)(names.0, names.1);
+        let heeds = (catalogue.heeds)(names.1, names.0);
+        let eta = self.settings.eta_ancestral;
         let params = RunParams {
             steps: self.params.steps,
             sampler: self.params.sampler.clone(),
@@ -43,7 +44,7 @@ impl ActiveRun<'_> {
             variation_seed_strength: self.params.subseed_strength,
             denoising_strength: self.params.is_img2img.then_some(self.params.denoising_strength),
             clip_skip,
-            ensd: ensd.filter(|_| self.params.sampler == "Euler a"),
+            ensd: ensd.filter(|_| heeds.ensd && eta != 0.0),
             rng,
             version,
             ..RunParams::default()
