@@ -5,13 +5,15 @@ use candle_core::{Device, Tensor as Array};
 /// Text conditioning, one row per prompt: `rows × tokens × width` values.
 ///
 /// `tokens` is a multiple of 77: each chunk is 75 tokens of text between a begin and an end token,
-/// as in A1111 v1.10.1.
+/// as in A1111 v1.10.1. SDXL's has a vector for each prompt besides.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Conditioning {
     rows: usize,
     tokens: usize,
     width: usize,
     data: Vec<f32>,
+    /// As many values for each row; none except for SDXL.
+    vectors: Vec<f32>,
 }
 
 /// Conditioning that does not fit its shape, or two that do not fit each other.
@@ -76,26 +78,42 @@ impl Conditioning {
     ) -> Result<Self, ConditioningError> {
         let expected = rows * tokens * width;
         if data.len() == expected {
-            Ok(Self { rows, tokens, width, data })
+            Ok(Self { rows, tokens, width, data, vectors: Vec::new() })
         } else {
             Err(ConditioningError::Length { rows, tokens, width, expected, found: data.len() })
         }
     }
 
+    /// The same with a vector for each row, SDXL's; `vectors` is row by row, and may be empty.
+    ///
+    /// # Errors
+    /// [`ConditioningError::Length`] if the rows cannot share them evenly.
+    pub fn with_vectors(self, vectors: Vec<f32>) -> Result<Self, ConditioningError> {
+        if self.rows == 0 || !vectors.len().is_multiple_of(self.rows) {
+            let (rows, found) = (self.rows, vectors.len());
+            let (tokens, width) = (0, found / rows.max(1));
+            let expected = width * rows;
+            return Err(ConditioningError::Length { rows, tokens, width, expected, found });
+        }
+        Ok(Self { vectors, ..self })
+    }
+
     /// The rows of several conditionings below each other.
     ///
     /// # Errors
-    /// [`ConditioningError::Row`] if tokens or width differ.
+    /// [`ConditioningError::Row`] if tokens or widths differ.
     pub fn stack<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Result<Self, ConditioningError> {
         let mut parts = parts.into_iter().peekable();
         let (tokens, width) = parts.peek().map_or((0, 0), |p| (p.tokens, p.width));
-        let mut all = Self { rows: 0, tokens, width, data: Vec::new() };
+        let vector = parts.peek().map_or(0, |p| p.vector_width());
+        let mut all = Self { rows: 0, tokens, width, data: Vec::new(), vectors: Vec::new() };
         for part in parts {
-            if (part.tokens, part.width) != (tokens, width) {
+            if (part.tokens, part.width, part.vector_width()) != (tokens, width, vector) {
                 return Err(all.misfit(part.tokens, part.width));
             }
             all.rows += part.rows;
             all.data.extend_from_slice(&part.data);
+            all.vectors.extend_from_slice(&part.vectors);
         }
         Ok(all)
     }
@@ -130,6 +148,16 @@ impl Conditioning {
         self.data
     }
 
+    /// The vectors of all rows, empty except for SDXL.
+    pub fn vectors(&self) -> &[f32] {
+        &self.vectors
+    }
+
+    /// Values of a row's vector.
+    pub fn vector_width(&self) -> usize {
+        self.vectors.len() / self.rows.max(1)
+    }
+
     /// The values of one prompt (`tokens × width`), or `None` past the end.
     pub fn row(&self, index: usize) -> Option<&[f32]> {
         let size = self.tokens * self.width;
@@ -145,7 +173,9 @@ impl Conditioning {
     /// One prompt as conditioning of its own, or `None` past the end.
     pub fn select(&self, index: usize) -> Option<Self> {
         let data = self.row(index)?.to_vec();
-        Some(Self { rows: 1, tokens: self.tokens, width: self.width, data })
+        let size = self.vector_width();
+        let vectors = self.vectors[index * size..][..size].to_vec();
+        Some(Self { rows: 1, tokens: self.tokens, width: self.width, data, vectors })
     }
 
     /// Puts the only row of `with` in the place of row `index`.
@@ -183,7 +213,7 @@ impl Conditioning {
             data.extend_from_slice(&row[..kept]);
             data.extend(fill.iter().cycle().take(size - kept));
         }
-        Self::new(self.rows, tokens, self.width, data)
+        Self::new(self.rows, tokens, self.width, data)?.with_vectors(self.vectors.clone())
     }
 
     /// The same with `tokens` tokens in every row: the last one is repeated, the surplus is cut off.
@@ -194,7 +224,7 @@ impl Conditioning {
             row.iter().copied().chain(last.into_iter().cycle()).take(tokens * self.width).collect()
         };
         let data = self.data.chunks_exact(row).flat_map::<Vec<f32>, _>(stretch).collect();
-        Self { rows: self.rows, tokens, width: self.width, data }
+        Self { tokens, data, ..self.clone() }
     }
 
     fn misfit(&self, found_tokens: usize, found_width: usize) -> ConditioningError {
@@ -203,6 +233,11 @@ impl Conditioning {
 
     pub(crate) fn to_array(&self) -> candle_core::Result<Array> {
         Array::from_slice(&self.data, (self.rows, self.tokens, self.width), &Device::Cpu)
+    }
+
+    pub(crate) fn vector_array(&self) -> candle_core::Result<Option<Array>> {
+        let shape = (self.rows, self.vector_width());
+        (shape.1 > 0).then(|| Array::from_slice(&self.vectors, shape, &Device::Cpu)).transpose()
     }
 }
 

@@ -5,14 +5,14 @@ use std::path::Path;
 
 use candle_core::Tensor as Array;
 
-use crate::checkpoint::{ConfigFile, LoadError, ModelFile, ModelInfo, Part, weights_file};
-use crate::clip::{CHUNK, Chunk, TextModel, TextTokenizer};
+use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo};
 use crate::conditioning::Conditioning;
 use crate::error::EngineError;
-use crate::prompt::{Emphasis, Pass, Scheduled, SubPrompt, TextSettings, schedules, sub_prompts};
+use crate::prompt::{Pass, Scheduled, SubPrompt, TextSettings, schedules, sub_prompts};
 use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
 use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
 use crate::tensor::Tensor;
+use crate::text::TextEncoders;
 use crate::unet::Unet;
 use crate::vae::Vae;
 
@@ -38,8 +38,7 @@ impl Side {
 /// threads.
 pub struct Engine {
     info: ModelInfo,
-    tokenizer: TextTokenizer,
-    text: TextModel,
+    text: TextEncoders,
     unet: Unet,
     vae: Vae,
     schedule: DiscreteSchedule,
@@ -52,21 +51,27 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Loads a diffusers folder: `unet`, `vae`, `text_encoder`, `tokenizer` and `scheduler`.
+    /// Loads a diffusers folder (`unet`, `vae`, `text_encoder`, `tokenizer`, `scheduler`, for SDXL
+    /// `text_encoder_2` and `tokenizer_2`), or a single `.safetensors` file in A1111's layout.
     ///
     /// # Errors
     /// [`LoadError`] names the file and the key that will not do.
-    pub fn load(folder: &Path) -> Result<Self, LoadError> {
-        let text_folder = folder.join("text_encoder");
-        let (unet_folder, vae_folder) = (folder.join("unet"), folder.join("vae"));
-        // The UNet first: what its folder lacks says best that this is no checkpoint.
-        let unet = Unet::load(&unet_folder)?;
-        let vae = Vae::load(&vae_folder)?;
-        let tokenizer = TextTokenizer::load(&folder.join("tokenizer"))?;
-        let text = TextModel::load(&text_folder, tokenizer.vocabulary())?;
-        let schedule = DiscreteSchedule::load(&folder.join("scheduler/scheduler_config.json"))?;
+    pub fn load(path: &Path) -> Result<Self, LoadError> {
+        Self::build(path, Files::open(path)?)
+    }
+
+    /// Loads the parts that were found.
+    pub(crate) fn build(path: &Path, files: Files) -> Result<Self, LoadError> {
+        let unet = Unet::load(&files.unet)?;
+        let vae = Vae::load(&files.vae)?;
+        let text = TextEncoders::load(&files.texts)?;
+        let mut scheduler = files.scheduler;
+        if files.ask_prediction && unet.predicts_velocity() {
+            scheduler.value["prediction_type"] = "v_prediction".into();
+        }
+        let schedule = DiscreteSchedule::load(&scheduler)?;
         let latent_channels = vae.latent_channels();
-        let unet_config = ConfigFile { file: unet_folder.join("config.json") };
+        let unet_config = ConfigFile { file: files.unet.config.file.clone() };
         let (inputs, outputs) = unet.channels();
         for (key, value) in [("in_channels", inputs), ("out_channels", outputs)] {
             let expected = format!("the autoencoder's {latent_channels} latent channels");
@@ -76,29 +81,24 @@ impl Engine {
         let expected = format!("the text encoder's hidden_size {text_width}");
         let value = unet.text_width();
         unet_config.require(value == text_width, "cross_attention_dim", value, &expected)?;
+        let (value, expected) = (unet.vector_width(), text.vector_width());
+        let key = "projection_class_embeddings_input_dim";
+        let told = format!("{expected}, which the text encoders and six numbers make");
+        unet_config.require(value == expected, key, value, &told)?;
         let [height, width] = unet.sample_size();
-        let name = folder.canonicalize().ok().as_deref().and_then(Path::file_name).map_or_else(
-            || folder.display().to_string(),
-            |name| name.to_string_lossy().into_owned(),
-        );
-        let diffusers = "diffusion_pytorch_model";
         let info = ModelInfo {
-            name,
-            folder: folder.to_owned(),
+            name: name_of(path),
+            folder: path.to_owned(),
             native_width: width * vae.factor(),
             native_height: height * vae.factor(),
             vae_factor: vae.factor(),
             latent_channels,
             text_width,
             text_layers: text.layers(),
-            files: [
-                ModelFile::new(Part::Unet, weights_file(&unet_folder, diffusers)),
-                ModelFile::new(Part::Vae, weights_file(&vae_folder, diffusers)),
-                ModelFile::new(Part::TextEncoder, weights_file(&text_folder, "model")),
-            ],
+            files: files.files,
         };
         tracing::debug!(name = info.name, text_width, "checkpoint loaded");
-        Ok(Self { info, tokenizer, text, unet, vae, schedule })
+        Ok(Self { info, text, unet, vae, schedule })
     }
 
     /// Facts about the checkpoint.
@@ -119,32 +119,7 @@ impl Engine {
         prompts: &[&str],
         settings: TextSettings,
     ) -> Result<Conditioning, EngineError> {
-        let clip_skip = settings.clip_skip;
-        if prompts.is_empty() {
-            return Err(EngineError::NoPrompts);
-        }
-        let layers = self.text.layers();
-        if !(1..=layers).contains(&clip_skip) {
-            return Err(EngineError::ClipSkip { given: clip_skip, layers });
-        }
-        let encoded = prompts.iter().map(|prompt| self.tokenizer.encode(prompt, settings));
-        let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
-        let most = encoded.iter().map(Vec::len).max().unwrap_or(1);
-        let mut chunks = Vec::with_capacity(prompts.len() * most);
-        for mut row in encoded {
-            row.resize(most, self.tokenizer.empty());
-            chunks.extend(row);
-        }
-        let mut data: Vec<f32> = self
-            .text
-            .forward(&chunks, clip_skip)
-            .and_then(|t| t.flatten_all()?.to_vec1())
-            .map_err(EngineError::compute("the text encoder"))?;
-        let width = self.text.width();
-        for (values, chunk) in data.chunks_exact_mut(CHUNK * width).zip(&chunks) {
-            emphasise(values, chunk, width, settings.emphasis);
-        }
-        Ok(Conditioning::new(prompts.len(), most * CHUNK, width, data)?)
+        self.text.encode(prompts, settings)
     }
 
     /// Encodes the prompts of a batch with all that they say in the course of `pass`, whose steps are
@@ -183,6 +158,10 @@ impl Engine {
             }
             pictures.push(parts);
         }
+        if side == Side::Negative && prompts.iter().all(|prompt| prompt.is_empty()) {
+            let without = rows.into_iter().map(|row| self.text.without_text(row));
+            rows = without.collect::<Result<_, _>>()?;
+        }
         Ok(ScheduledConditioning::of(&pictures, &rows)?)
     }
 
@@ -219,7 +198,7 @@ impl Engine {
         prompt: &str,
         settings: TextSettings,
     ) -> Result<(usize, usize), EngineError> {
-        Ok(self.tokenizer.count(prompt, settings)?)
+        Ok(self.text.count(prompt, settings)?)
     }
 
     /// What fills up the shorter of prompt and negative prompt in A1111 v1.10.1 with its option
@@ -307,27 +286,11 @@ impl Engine {
     }
 }
 
-/// Weighs the tokens of one chunk (`77 × width` values).
-fn emphasise(values: &mut [f32], chunk: &Chunk, width: usize, emphasis: Emphasis) {
-    if !matches!(emphasis, Emphasis::Original | Emphasis::NoNorm) {
-        return;
-    }
-    let mean =
-        |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
-    let before = mean(values);
-    for (token, weight) in values.chunks_exact_mut(width).zip(chunk.weights) {
-        for value in token {
-            *value *= weight;
-        }
-    }
-    let after = mean(values);
-    // Values that cancel out have no mean to go back to.
-    if emphasis == Emphasis::Original && after != 0.0 {
-        let back = (before / after) as f32;
-        for value in values {
-            *value *= back;
-        }
-    }
+/// A folder's name, or a file's without its extension.
+fn name_of(path: &Path) -> String {
+    let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = if whole.is_dir() { whole.file_name() } else { whole.file_stem() };
+    name.map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
 /// The results of `f` for each of `n` items below each other.

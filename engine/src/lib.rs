@@ -24,6 +24,7 @@ mod prompt;
 mod sampling;
 mod scheduled;
 mod tensor;
+mod text;
 mod unet;
 mod vae;
 mod weights;

@@ -131,7 +131,7 @@ fn another_kind_of_model_is_refused_by_its_key() {
         (
             "unet/config.json",
             "\"addition_embed_type\": null",
-            "\"addition_embed_type\": \"text_time\"",
+            "\"addition_embed_type\": \"image\"",
             "addition_embed_type",
         ),
         (

@@ -14,7 +14,7 @@ use std::any::Any;
 use atelier_engine::{Engine, ImageRng, Pass, Sampler, Scheduler, Side, schedules};
 use bridge::Bridge;
 pub use hashes::HashCache;
-pub use provider::{EngineProvider, is_checkpoint};
+pub use provider::{EngineProvider, checkpoint_name, is_checkpoint};
 
 use crate::run::pipeline::{
     Catalogue, Conditioning, Heeds, ModelInfo, NoiseSource, NoiseStream, Padding, Pipeline,

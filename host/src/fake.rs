@@ -127,6 +127,7 @@ impl Pipeline for FakePipeline {
         Ok(Conditioning {
             shape: [prompts.len(), TOKENS, WIDTH],
             data: prompts.iter().flat_map(row).collect(),
+            vectors: Vec::new(),
         })
     }
 

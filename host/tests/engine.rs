@@ -47,8 +47,14 @@ fn settings() -> SamplerSettings {
 
 /// A batch of two at 32×32, which is quick.
 fn job(pipeline: &dyn Pipeline, steps: u32) -> SampleJob {
-    let encoding =
-        TextSettings { clip_skip: 1, emphasis: "Original".to_owned(), comma_padding_backtrack: 20 };
+    let encoding = TextSettings {
+        clip_skip: 1,
+        emphasis: "Original".to_owned(),
+        comma_padding_backtrack: 20,
+        xl_clip_skip: false,
+        size: [32, 32],
+        crop: [0, 0],
+    };
     let texts =
         |text: &str| pipeline.encode_prompts(&[text.into(), text.into()], &encoding).unwrap();
     let seeds = Seeds {

@@ -4,36 +4,55 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::LoadError;
 
-/// One configuration file, with what is needed to complain about it.
-pub(crate) struct ConfigFile {
+/// A configuration as it was read or made up, and where it comes from.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
     pub(crate) file: PathBuf,
+    pub(crate) value: Value,
 }
 
-impl ConfigFile {
-    /// Reads `file` as `T`, after checking the class that wrote it.
+impl Config {
+    /// Reads `file`.
     ///
     /// # Errors
-    /// [`LoadError::Missing`], [`LoadError::Read`], [`LoadError::Json`], or [`LoadError::Config`]
-    /// if `_class_name` is there and is none of `classes`.
-    pub(crate) fn read<T: DeserializeOwned>(
-        file: &Path,
-        classes: &[&str],
-    ) -> Result<(Self, T), LoadError> {
-        let this = Self { file: file.to_owned() };
+    /// [`LoadError::Missing`], [`LoadError::Read`] or [`LoadError::Json`].
+    pub(crate) fn read(file: &Path) -> Result<Self, LoadError> {
         let json = |source| LoadError::Json { file: file.to_owned(), source };
-        let value: serde_json::Value = serde_json::from_slice(&read(file)?).map_err(json)?;
-        if let Some(class) = value.get("_class_name").and_then(|c| c.as_str())
+        let value = serde_json::from_slice(&read(file)?).map_err(json)?;
+        Ok(Self { file: file.to_owned(), value })
+    }
+
+    /// It as `T`, after checking the class that wrote it.
+    ///
+    /// # Errors
+    /// [`LoadError::Json`], or [`LoadError::Config`] if `_class_name` is there and is none of
+    /// `classes`.
+    pub(crate) fn parse<T: DeserializeOwned>(
+        &self,
+        classes: &[&str],
+    ) -> Result<(ConfigFile, T), LoadError> {
+        let this = ConfigFile { file: self.file.clone() };
+        let json = |source| LoadError::Json { file: self.file.clone(), source };
+        if let Some(class) = self.value.get("_class_name").and_then(|c| c.as_str())
             && !classes.is_empty()
             && !classes.contains(&class)
         {
             return Err(this.wrong("_class_name", class, classes.join(" or ")));
         }
-        Ok((this, serde_json::from_value(value).map_err(json)?))
+        Ok((this, serde_json::from_value(self.value.clone()).map_err(json)?))
     }
+}
 
+/// A configuration file, to complain about.
+pub(crate) struct ConfigFile {
+    pub(crate) file: PathBuf,
+}
+
+impl ConfigFile {
     /// The error for a key whose value will not do.
     pub(crate) fn wrong(
         &self,

@@ -6,9 +6,23 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// A file that a diffusers folder has is not there.
-    #[error("{} is missing; a checkpoint is a diffusers folder with unet, vae, text_encoder, tokenizer and scheduler, download or convert it again", file.display())]
+    #[error("{} is missing; a checkpoint is a .safetensors file, or a diffusers folder with unet, vae, text_encoder, tokenizer and scheduler: download or convert it again", file.display())]
     Missing {
         /// The file looked for.
+        file: PathBuf,
+    },
+    /// A file that is whole, but no checkpoint of a kind that this engine runs.
+    #[error("{} is no checkpoint of Stable Diffusion: {what}", file.display())]
+    NoCheckpoint {
+        /// The file.
+        file: PathBuf,
+        /// What is missing, or what it is instead and what to do with it.
+        what: String,
+    },
+    /// A checkpoint in Python's own format.
+    #[error("{} is a Python pickle, which can run any code when it is opened, so it is not; get the checkpoint as .safetensors or convert it with a tool that you trust", file.display())]
+    Pickle {
+        /// The file.
         file: PathBuf,
     },
     /// The system refused to read a file.
@@ -56,7 +70,7 @@ pub enum LoadError {
         source: candle_core::Error,
     },
     /// A tensor that the configuration calls for is not in the file.
-    #[error("{} has no tensor {key}; file and config.json do not belong together", file.display())]
+    #[error("{} has no tensor {key}; the file is not complete, or belongs to another configuration", file.display())]
     MissingKey {
         /// The file.
         file: PathBuf,
@@ -64,7 +78,7 @@ pub enum LoadError {
         key: String,
     },
     /// A tensor has another shape than the configuration calls for.
-    #[error("{}: {key} has shape {found:?}, config.json calls for {expected:?}", file.display())]
+    #[error("{}: {key} has shape {found:?}, the configuration calls for {expected:?}", file.display())]
     WrongShape {
         /// The file.
         file: PathBuf,

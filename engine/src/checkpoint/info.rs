@@ -82,7 +82,7 @@ pub struct ModelInfo {
     /// Layers of the text encoder, the largest `clip_skip`.
     pub text_layers: u32,
     /// The weights files.
-    pub files: [ModelFile; 3],
+    pub files: Vec<ModelFile>,
 }
 
 impl ModelInfo {

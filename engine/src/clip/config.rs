@@ -1,11 +1,9 @@
 //! `text_encoder/config.json`.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
 use super::chunks::CHUNK;
-use crate::checkpoint::{ConfigFile, LoadError};
+use crate::checkpoint::{Config, LoadError};
 
 /// The sizes of a text encoder.
 #[derive(Debug, Deserialize)]
@@ -16,6 +14,7 @@ pub(super) struct TextConfig {
     pub(super) num_attention_heads: usize,
     pub(super) max_position_embeddings: usize,
     pub(super) vocab_size: usize,
+    pub(super) projection_dim: Option<usize>,
     #[serde(default = "quick_gelu")]
     hidden_act: String,
     #[serde(default = "eps")]
@@ -41,8 +40,8 @@ pub(super) enum Activation {
 
 impl TextConfig {
     /// Reads and checks the file; `vocabulary` is the tokenizer's size.
-    pub(super) fn read(file: &Path, vocabulary: usize) -> Result<(Self, Activation), LoadError> {
-        let (source, config): (_, Self) = ConfigFile::read(file, &[])?;
+    pub(super) fn of(config: &Config, vocabulary: usize) -> Result<(Self, Activation), LoadError> {
+        let (source, config): (_, Self) = config.parse(&[])?;
         let heads = config.num_attention_heads;
         source.require(
             heads > 0 && config.hidden_size.is_multiple_of(heads),

@@ -1,12 +1,10 @@
 //! The network of the text encoder.
 
-use std::path::Path;
-
 use candle_core::{Device, Result, Tensor};
 
 use super::chunks::{CHUNK, Chunk};
 use super::config::{Activation, TextConfig};
-use crate::checkpoint::{LoadError, weights_file};
+use crate::checkpoint::{LoadError, Source};
 use crate::kernels::{LayerNorm, Linear, Mask, attention};
 use crate::weights::Weights;
 
@@ -16,7 +14,21 @@ pub(crate) struct TextModel {
     positions: Tensor,
     layers: Vec<Layer>,
     last: LayerNorm,
+    /// From the last token's state to one vector for the text.
+    projection: Option<Linear>,
     width: usize,
+    activation: Activation,
+}
+
+/// What the text encoder is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// Layers left out at the end.
+    pub(crate) left_out: usize,
+    /// Whether the final norm follows.
+    pub(crate) normed: bool,
+    /// The token whose state, behind all layers, stands for the whole text.
+    pub(crate) pooled_at: Option<u32>,
 }
 
 struct Layer {
@@ -33,10 +45,19 @@ struct Layer {
 }
 
 impl TextModel {
-    /// Reads the text encoder of `folder`; `vocabulary` is the tokenizer's size.
-    pub(crate) fn load(folder: &Path, vocabulary: usize) -> std::result::Result<Self, LoadError> {
-        let (config, activation) = TextConfig::read(&folder.join("config.json"), vocabulary)?;
-        let w = Weights::open(&weights_file(folder, "model"))?;
+    /// Reads a text encoder; `vocabulary` is the tokenizer's size.
+    pub(crate) fn load(source: &Source, vocabulary: usize) -> std::result::Result<Self, LoadError> {
+        let (config, activation) = TextConfig::of(&source.config, vocabulary)?;
+        let w = source.weights.clone();
+        let projects = w.has("text_projection.weight");
+        let projection = match config.projection_dim.filter(|_| projects) {
+            Some(width) => Some(Linear::load_without_bias(
+                &w.at("text_projection"),
+                config.hidden_size,
+                width,
+            )?),
+            None => None,
+        };
         // transformers before version 5 writes everything below `text_model`.
         let w = if w.has("text_model.final_layer_norm.weight") { w.at("text_model") } else { w };
         let width = config.hidden_size;
@@ -49,7 +70,9 @@ impl TextModel {
             positions: embeddings.get([CHUNK, width], "position_embedding.weight")?,
             layers,
             last: LayerNorm::load(&w.at("final_layer_norm"), width, config.layer_norm_eps)?,
+            projection,
             width,
+            activation,
         })
     }
 
@@ -63,9 +86,23 @@ impl TextModel {
         self.layers.len() as u32
     }
 
-    /// Encodes chunks of tokens to `[chunks, 77, width]`. `clip_skip` 1 uses every layer, 2 leaves
-    /// out the last one; the final norm always follows, as in A1111 v1.10.1.
-    pub(crate) fn forward(&self, chunks: &[Chunk], clip_skip: u32) -> Result<Tensor> {
+    /// Whether it is an OpenCLIP model, which A1111 v1.10.1 takes as it is whatever `clip_skip` says.
+    pub(crate) fn is_open_clip(&self) -> bool {
+        self.activation == Activation::Gelu
+    }
+
+    /// The width of the vector that stands for a whole text, where it makes one.
+    pub(crate) fn pooled_width(&self) -> Option<usize> {
+        self.projection.as_ref().map(Linear::outputs)
+    }
+
+    /// Encodes chunks of tokens to `[chunks, 77, width]`, and the chunks' vectors where they are
+    /// wanted.
+    pub(crate) fn forward(
+        &self,
+        chunks: &[Chunk],
+        wanted: Wanted,
+    ) -> Result<(Tensor, Option<Tensor>)> {
         let ids: Vec<u32> = chunks.iter().flat_map(|chunk| chunk.tokens).collect();
         let ids = Tensor::new(ids, &Device::Cpu)?;
         let mut x = self
@@ -73,11 +110,25 @@ impl TextModel {
             .index_select(&ids, 0)?
             .reshape((chunks.len(), CHUNK, self.width))?
             .broadcast_add(&self.positions)?;
-        let used = self.layers.len().saturating_sub(clip_skip.saturating_sub(1) as usize);
-        for layer in &self.layers[..used] {
+        let used = self.layers.len().saturating_sub(wanted.left_out);
+        let (used, rest) = self.layers.split_at(used);
+        for layer in used {
             x = layer.forward(&x)?;
         }
-        self.last.forward(&x)
+        let states = if wanted.normed { self.last.forward(&x)? } else { x.clone() };
+        let (Some(end), Some(projection)) = (wanted.pooled_at, &self.projection) else {
+            return Ok((states, None));
+        };
+        for layer in rest {
+            x = layer.forward(&x)?;
+        }
+        let x = self.last.forward(&x)?;
+        let ends = chunks.iter().enumerate().map(|(row, chunk)| {
+            let at = chunk.tokens.iter().position(|token| *token == end).unwrap_or(CHUNK - 1);
+            x.narrow(0, row, 1)?.narrow(1, at, 1)?.reshape((1, self.width))
+        });
+        let ends = Tensor::cat(&ends.collect::<Result<Vec<_>>>()?, 0)?;
+        Ok((states, Some(projection.forward(&ends)?)))
     }
 }
 

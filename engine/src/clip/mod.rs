@@ -6,5 +6,5 @@ mod encoder;
 mod tokenizer;
 
 pub(crate) use chunks::{CHUNK, Chunk};
-pub(crate) use encoder::TextModel;
+pub(crate) use encoder::{TextModel, Wanted};
 pub(crate) use tokenizer::TextTokenizer;

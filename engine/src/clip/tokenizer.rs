@@ -8,7 +8,7 @@ use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
 use super::chunks::{Chunk, Item, Special, TEXT, chunks};
-use crate::checkpoint::{ConfigFile, LoadError, read};
+use crate::checkpoint::{Config, LoadError, TokenizerFiles, read};
 use crate::prompt::{BadWeight, Emphasis, Piece, TextSettings, pieces};
 
 const BEGIN: &str = "<|startoftext|>";
@@ -23,7 +23,7 @@ pub(crate) struct TextTokenizer {
 }
 
 #[derive(Deserialize)]
-struct Config {
+struct TokenizerConfig {
     pad_token: Option<TokenName>,
 }
 
@@ -36,16 +36,39 @@ enum TokenName {
 }
 
 impl TextTokenizer {
+    /// The tokenizer that is there, or the standard one.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub(crate) fn of(files: &TokenizerFiles) -> Result<Self, LoadError> {
+        match files {
+            TokenizerFiles::Folder(folder) => Self::load(folder),
+            TokenizerFiles::Standard { pad_with_end } => Ok(Self::standard(*pad_with_end)),
+        }
+    }
+
+    /// OpenAI's vocabulary.
+    fn standard(pad_with_end: bool) -> Self {
+        let inner = Tokenizer::new();
+        let id = |token: Token| u32::from(token.to_u16());
+        let (begin, end) = (id(inner.start_of_text()), id(inner.end_of_text()));
+        let mut comma = Vec::new();
+        inner.encode(",", &mut comma);
+        let comma = comma.first().copied().map(id);
+        let pad = if pad_with_end { end } else { 0 };
+        Self { inner, special: Special { begin, end, pad, comma } }
+    }
+
     /// Reads `merges.txt`, `vocab.json` and `tokenizer_config.json` of `folder`.
     ///
     /// # Errors
     /// [`LoadError::Tokenizer`] if they are broken or do not agree, or an error of reading.
-    pub(crate) fn load(folder: &Path) -> Result<Self, LoadError> {
+    fn load(folder: &Path) -> Result<Self, LoadError> {
         let merges_file = folder.join("merges.txt");
         let vocab_file = folder.join("vocab.json");
         let broken =
             |file: &Path, problem: String| LoadError::Tokenizer { file: file.to_owned(), problem };
-        let (_, vocab): (_, HashMap<String, u32>) = ConfigFile::read(&vocab_file, &[])?;
+        let (_, vocab): (_, HashMap<String, u32>) = Config::read(&vocab_file)?.parse(&[])?;
         let size = u16::try_from(vocab.len()).ok().filter(|n| usize::from(*n) >= WITHOUT_MERGES);
         let Some(size) = size else {
             let problem = format!("{} tokens are not a CLIP vocabulary", vocab.len());
@@ -73,6 +96,11 @@ impl TextTokenizer {
             comma: vocab.get(",</w>").copied(),
         };
         Ok(Self { inner, special })
+    }
+
+    /// The token that ends a text.
+    pub(crate) fn end(&self) -> u32 {
+        self.special.end
     }
 
     /// The number of different tokens.
@@ -144,7 +172,7 @@ fn pad_token(folder: &Path, vocab: &HashMap<String, u32>) -> Result<Option<u32>,
     if !file.exists() {
         return Ok(None);
     }
-    let (config_file, config): (_, Config) = ConfigFile::read(&file, &[])?;
+    let (config_file, config): (_, TokenizerConfig) = Config::read(&file)?.parse(&[])?;
     let Some(TokenName::Plain(name) | TokenName::Added { content: name }) = config.pad_token else {
         return Ok(None);
     };

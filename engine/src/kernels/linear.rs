@@ -58,6 +58,11 @@ impl Linear {
         Ok(Self { weight, bias })
     }
 
+    /// Values that it gives for a row.
+    pub(crate) fn outputs(&self) -> usize {
+        self.weight.dims().last().copied().unwrap_or(0)
+    }
+
     /// `[…, inputs]` to `[…, outputs]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let mut shape = x.dims().to_vec();

@@ -38,11 +38,34 @@ pub struct TextSettings {
     /// A chunk of 75 tokens that would end within so many tokens after a comma ends at the comma
     /// instead; 0 cuts wherever the chunk is full.
     pub comma_backtrack: usize,
+    /// SDXL's first text encoder heeds `clip_skip` (A1111's option `sdxl_clip_l_skip`).
+    pub xl_clip_skip: bool,
+    /// Width and height in pixels, which SDXL is told.
+    pub size: [u32; 2],
+    /// Left and top of the crop that SDXL is told (A1111's options `sdxl_crop_left` and
+    /// `sdxl_crop_top`).
+    pub crop: [u32; 2],
+}
+
+impl TextSettings {
+    /// What SDXL is told, in its order: original height and width, top and left of the crop, target
+    /// height and width.
+    pub(crate) fn told(&self) -> [u32; 6] {
+        let ([width, height], [left, top]) = (self.size, self.crop);
+        [height, width, top, left, height, width]
+    }
 }
 
 impl Default for TextSettings {
     /// A1111's defaults.
     fn default() -> Self {
-        Self { clip_skip: 1, emphasis: Emphasis::default(), comma_backtrack: 20 }
+        Self {
+            clip_skip: 1,
+            emphasis: Emphasis::default(),
+            comma_backtrack: 20,
+            xl_clip_skip: false,
+            size: [1024, 1024],
+            crop: [0, 0],
+        }
     }
 }

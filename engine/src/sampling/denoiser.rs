@@ -166,19 +166,25 @@ impl Guided<'_> {
         let parts = self.with_row_per_part(x);
         let (input, inputs) = ((x.to_array()? * c_in)?, (parts.to_array()? * c_in)?);
         let (text, other) = (cond.to_array()?, uncond.to_array()?);
+        let (vector, other_vector) = (cond.vector_array()?, uncond.vector_array()?);
         let finished = |x: &Tensor, answer: &Array| -> candle_core::Result<Tensor> {
             Ok(self.finished(x, &Tensor::from_array(answer)?, sigma))
         };
+        let first = || self.unet.forward(&inputs, t, &text, vector.as_ref());
         if without_uncond {
-            return Ok((finished(&parts, &self.unet.forward(&inputs, t, &text)?)?, None));
+            return Ok((finished(&parts, &first()?)?, None));
         }
         if cond.tokens() != uncond.tokens() {
-            let cond = finished(&parts, &self.unet.forward(&inputs, t, &text)?)?;
-            let uncond = finished(x, &self.unet.forward(&input, t, &other)?)?;
-            return Ok((cond, Some(uncond)));
+            let cond = finished(&parts, &first()?)?;
+            let uncond = self.unet.forward(&input, t, &other, other_vector.as_ref())?;
+            return Ok((cond, Some(finished(x, &uncond)?)));
         }
-        let both = Array::cat(&[&inputs, &input], 0)?;
-        let answer = self.unet.forward(&both, t, &Array::cat(&[&text, &other], 0)?)?;
+        let vectors = match (vector, other_vector) {
+            (Some(vector), Some(other)) => Some(Array::cat(&[vector, other], 0)?),
+            _ => None,
+        };
+        let (both, texts) = (Array::cat(&[&inputs, &input], 0)?, Array::cat(&[&text, &other], 0)?);
+        let answer = self.unet.forward(&both, t, &texts, vectors.as_ref())?;
         let n = parts.batch();
         let cond = finished(&parts, &answer.narrow(0, 0, n)?)?;
         Ok((cond, Some(finished(x, &answer.narrow(0, n, x.batch())?)?)))
@@ -237,9 +243,9 @@ impl Guided<'_> {
     }
 }
 
-/// Rows, tokens and width.
-fn shape_of(text: &Conditioning) -> [usize; 3] {
-    [text.rows(), text.tokens(), text.width()]
+/// Rows, tokens, width, and the width of the rows' vectors.
+fn shape_of(text: &Conditioning) -> [usize; 4] {
+    [text.rows(), text.tokens(), text.width(), text.vector_width()]
 }
 
 fn check_inputs(
@@ -247,7 +253,7 @@ fn check_inputs(
     x: &Tensor,
     input: &Tensor,
     sigma: f64,
-    shown: [[usize; 3]; 2],
+    shown: [[usize; 4]; 2],
     texts: [&Conditioning; 2],
 ) -> Result<(), SampleError> {
     check_shape(info, Point::Denoiser, x, input)?;
@@ -256,9 +262,9 @@ fn check_inputs(
     if !(sigma.is_finite() && sigma > 0.0) {
         return misfit(format!("sigma is {sigma}, not a number above 0"));
     }
-    for ([rows, _, width], text) in shown.into_iter().zip(texts) {
-        let [r, t, w] = shape_of(text);
-        if (r, w) != (rows, width) || t == 0 {
+    for ([rows, _, width, vector], text) in shown.into_iter().zip(texts) {
+        let [r, t, w, v] = shape_of(text);
+        if (r, w, v) != (rows, width, vector) || t == 0 {
             return misfit(format!(
                 "a conditioning is {r} rows × {t} tokens × {w}, expected {rows} rows, at least 1 \
                  token, {width}"

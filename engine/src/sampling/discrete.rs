@@ -1,10 +1,8 @@
 //! The model's own noise levels.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
-use crate::checkpoint::{ConfigFile, LoadError};
+use crate::checkpoint::{Config, LoadError};
 
 /// What the model was trained to answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +55,8 @@ pub(crate) struct DiscreteSchedule {
 
 impl DiscreteSchedule {
     /// Reads `scheduler/scheduler_config.json`; the scheduler's class does not matter.
-    pub(crate) fn load(file: &Path) -> Result<Self, LoadError> {
-        let (source, raw): (_, Raw) = ConfigFile::read(file, &[])?;
+    pub(crate) fn load(config: &Config) -> Result<Self, LoadError> {
+        let (source, raw): (_, Raw) = config.parse(&[])?;
         let prediction = match raw.prediction_type.as_deref().unwrap_or("epsilon") {
             "epsilon" => Prediction::Epsilon,
             "v_prediction" => Prediction::Velocity,

@@ -12,6 +12,7 @@ use super::sampler::Sampler;
 use super::scheduler::Scheduler;
 use super::second_order;
 use super::settings::SamplerSettings;
+use crate::conditioning::Conditioning;
 use crate::noise::ImageRng;
 use crate::scheduled::ScheduledConditioning;
 use crate::tensor::Tensor;
@@ -208,10 +209,17 @@ fn check(unet: &Unet, job: &SampleJob<'_>) -> Result<(), SampleError> {
         if pictures != n {
             return wrong(field, format!("for {pictures} pictures"), &format!("for {n} pictures"));
         }
-        let width = unet.text_width();
-        if let Some(text) = text.texts().iter().find(|it| it.width() != width || it.tokens() == 0) {
-            let value = format!("{} tokens × {}", text.tokens(), text.width());
-            return wrong(field, value, &format!("at least 1 token × {width}"));
+        let (width, vector) = (unet.text_width(), unet.vector_width());
+        let fits = |text: &Conditioning| {
+            (text.width(), text.vector_width()) == (width, vector) && text.tokens() > 0
+        };
+        if let Some(text) = text.texts().iter().find(|text| !fits(text)) {
+            let shown = |tokens: usize, width: usize, vector: usize| match vector {
+                0 => format!("{tokens} tokens × {width}"),
+                vector => format!("{tokens} tokens × {width} and a vector of {vector}"),
+            };
+            let value = shown(text.tokens(), text.width(), text.vector_width());
+            return wrong(field, value, &format!("at least {}", shown(1, width, vector)));
         }
     }
     if job.uncond.weights().iter().any(|parts| parts.len() != 1) {

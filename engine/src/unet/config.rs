@@ -1,11 +1,10 @@
 //! `unet/config.json`.
 
-use std::path::Path;
-
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::checkpoint::{ConfigFile, LoadError, PerBlock};
+use super::time::WAVES;
+use crate::checkpoint::{Config, ConfigFile, LoadError, PerBlock};
 
 /// The file as written.
 #[derive(Debug, Deserialize)]
@@ -31,14 +30,16 @@ struct Raw {
     mid_block_scale_factor: Option<f64>,
     use_linear_projection: Option<bool>,
     center_input_sample: Option<bool>,
+    addition_embed_type: Option<String>,
+    addition_time_embed_dim: Option<usize>,
+    projection_class_embeddings_input_dim: Option<usize>,
     #[serde(flatten)]
     other: serde_json::Map<String, Value>,
 }
 
-/// Switches of diffusers that change the network and that no Stable Diffusion 1 or 2 model sets,
+/// Switches of diffusers that change the network and that no Stable Diffusion 1, 2 or XL model sets,
 /// with the value that leaves the network as it is (besides being absent or null).
 const PLAIN: &[(&str, &str)] = &[
-    ("addition_embed_type", ""),
     ("attention_type", "default"),
     ("class_embed_type", ""),
     ("class_embeddings_concat", "false"),
@@ -90,12 +91,14 @@ pub(super) struct UnetConfig {
     pub(super) downsample_padding: usize,
     pub(super) linear_projection: bool,
     pub(super) center_input: bool,
+    /// Values of the vector beside the text, 0 without one.
+    pub(super) vector_width: usize,
 }
 
 impl UnetConfig {
-    /// Reads and checks the file.
-    pub(super) fn read(file: &Path) -> Result<Self, LoadError> {
-        let (source, raw): (_, Raw) = ConfigFile::read(file, &["UNet2DConditionModel"])?;
+    /// Checks the file.
+    pub(super) fn of(config: &Config) -> Result<Self, LoadError> {
+        let (source, raw): (_, Raw) = config.parse(&["UNet2DConditionModel"])?;
         for (key, plain) in PLAIN {
             check_plain(&source, &raw.other, key, plain)?;
         }
@@ -130,6 +133,17 @@ impl UnetConfig {
             groups,
             "a divisor of every block's channels",
         )?;
+        let vector_width = match raw.addition_embed_type.as_deref() {
+            None => 0,
+            Some("text_time") => {
+                let waves = raw.addition_time_embed_dim.unwrap_or(0);
+                source.require(waves == WAVES, "addition_time_embed_dim", waves, "256")?;
+                raw.projection_class_embeddings_input_dim.unwrap_or(0)
+            }
+            Some(other) => {
+                return Err(source.wrong("addition_embed_type", other, "text_time or null"));
+            }
+        };
         let depth = raw.transformer_layers_per_block.unwrap_or(PerBlock::Same(1));
         let mid_depth = depth.spread(levels.len()).and_then(|d| d.last().copied()).unwrap_or(1);
         Ok(Self {
@@ -146,6 +160,7 @@ impl UnetConfig {
             downsample_padding: padding,
             linear_projection: raw.use_linear_projection.unwrap_or(false),
             center_input: raw.center_input_sample.unwrap_or(false),
+            vector_width,
         })
     }
 }
@@ -167,7 +182,7 @@ fn check_plain(
         value == plain,
         key,
         &value,
-        &format!("{expected}: this engine runs Stable Diffusion 1 and 2"),
+        &format!("{expected}: this engine runs Stable Diffusion 1, 2 and XL"),
     )
 }
 

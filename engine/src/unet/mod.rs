@@ -9,3 +9,4 @@ mod transformer;
 
 pub(crate) use model::Unet;
 pub(crate) use resnet::Resnet;
+pub(crate) use time::{WAVES, waves};

@@ -1,20 +1,18 @@
 //! The whole UNet.
 
-use std::path::Path;
-
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use super::blocks::{Down, Middle, Plan, Up};
 use super::config::UnetConfig;
 use super::time::TimeEmbedding;
-use crate::checkpoint::{LoadError, weights_file};
-use crate::kernels::{Conv2d, GroupNorm, Then};
-use crate::weights::Weights;
+use crate::checkpoint::{LoadError, Source};
+use crate::kernels::{Conv2d, GroupNorm, Linear, Then};
 
 /// diffusers' `UNet2DConditionModel`.
 pub(crate) struct Unet {
     config: UnetConfig,
     time: TimeEmbedding,
+    added: Option<[Linear; 2]>,
     conv_in: Conv2d,
     down: Vec<Down>,
     middle: Middle,
@@ -24,10 +22,10 @@ pub(crate) struct Unet {
 }
 
 impl Unet {
-    /// Reads the UNet of `folder`.
-    pub(crate) fn load(folder: &Path) -> std::result::Result<Self, LoadError> {
-        let config = UnetConfig::read(&folder.join("config.json"))?;
-        let w = Weights::open(&weights_file(folder, "diffusion_pytorch_model"))?;
+    /// Reads a UNet.
+    pub(crate) fn load(source: &Source) -> std::result::Result<Self, LoadError> {
+        let config = UnetConfig::of(&source.config)?;
+        let w = &source.weights;
         let levels = &config.levels;
         let (first, deepest) = (levels[0], levels[levels.len() - 1]);
         let plan = Plan { config: &config, time: first.channels * 4 };
@@ -54,6 +52,17 @@ impl Unet {
                 config.flip_sin_to_cos,
                 config.freq_shift,
             )?,
+            added: match config.vector_width {
+                0 => None,
+                width => {
+                    let w = w.at("add_embedding");
+                    let out = plan.time;
+                    Some([
+                        Linear::load(&w.at("linear_1"), width, out)?,
+                        Linear::load(&w.at("linear_2"), out, out)?,
+                    ])
+                }
+            },
             conv_in: Conv2d::load(&w.at("conv_in"), config.in_channels, first.channels, 3)?,
             down,
             middle: Middle::load(&w.at("mid_block"), &plan, &deepest)?,
@@ -79,16 +88,44 @@ impl Unet {
         self.config.text_width
     }
 
+    /// Values of the vector that it takes beside the text, 0 without one.
+    pub(crate) fn vector_width(&self) -> usize {
+        self.config.vector_width
+    }
+
+    /// Whether it predicts the velocity, by the test of A1111 v1.10.1 for files of SD 2: at the last
+    /// timestep such a network's answer is far from its input.
+    pub(crate) fn predicts_velocity(&self) -> bool {
+        let test = || -> Result<bool> {
+            let half = |shape: &[usize]| Tensor::full(0.5_f32, shape, &Device::Cpu);
+            let x = half(&[1, self.config.in_channels, 8, 8])?;
+            let answer = self.forward(&x, 999.0, &half(&[1, 2, self.config.text_width])?, None)?;
+            Ok((answer - x)?.mean_all()?.to_scalar::<f32>()? < -1.0)
+        };
+        test().unwrap_or(false)
+    }
+
     /// Height and width of the latents it was trained at.
     pub(crate) fn sample_size(&self) -> [usize; 2] {
         self.config.sample_size
     }
 
     /// The network's answer (`[n, out, h, w]`) to noisy latents `x` (`[n, in, h, w]`) at a
-    /// timestep that may be fractional, under `text` (`[n, tokens, text_width]`).
-    pub(crate) fn forward(&self, x: &Tensor, timestep: f64, text: &Tensor) -> Result<Tensor> {
+    /// timestep that may be fractional, under `text` (`[n, tokens, text_width]`) and, for SDXL,
+    /// `vector` (`[n, vector_width]`).
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        timestep: f64,
+        text: &Tensor,
+        vector: Option<&Tensor>,
+    ) -> Result<Tensor> {
         let n = x.dim(0)?;
-        let time = self.time.forward(&vec![timestep; n])?.silu()?;
+        let mut time = self.time.forward(&vec![timestep; n])?;
+        if let (Some([first, second]), Some(vector)) = (&self.added, vector) {
+            time = (time + second.forward(&first.forward(vector)?.silu()?)?)?;
+        }
+        let time = time.silu()?;
         let x = if self.config.center_input { ((x * 2.0)? - 1.0)? } else { x.clone() };
         let mut x = self.conv_in.forward(&x)?;
         let mut skips = vec![x.clone()];

@@ -15,6 +15,25 @@ pub(super) struct TimeEmbedding {
     second: Linear,
 }
 
+/// Values that each number beside SDXL's text becomes.
+pub(crate) const WAVES: usize = 256;
+
+/// Cosines and sines of numbers, [`WAVES`] values for each.
+pub(crate) fn waves(numbers: &[f64]) -> Vec<f32> {
+    numbers.iter().flat_map(|number| waves_of(*number, WAVES, true, 0.0)).collect()
+}
+
+fn waves_of(number: f64, width: usize, flip: bool, shift: f64) -> Vec<f32> {
+    let half = width / 2;
+    let angle = |i: usize| number * (-(10_000f64.ln()) * i as f64 / (half as f64 - shift)).exp();
+    let sines = (0..half).map(|i| angle(i).sin() as f32);
+    let cosines = (0..half).map(|i| angle(i).cos() as f32);
+    let mut values: Vec<f32> =
+        if flip { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() };
+    values.resize(width, 0.0);
+    values
+}
+
 impl TimeEmbedding {
     pub(super) fn load(
         w: &Weights,
@@ -34,20 +53,8 @@ impl TimeEmbedding {
 
     /// `[timesteps, out]`. Timesteps may be fractional and are never rounded.
     pub(super) fn forward(&self, timesteps: &[f64]) -> Result<Tensor> {
-        let half = self.width / 2;
-        let mut values = Vec::with_capacity(timesteps.len() * self.width);
-        for t in timesteps {
-            let angle =
-                |i: usize| t * (-(10_000f64.ln()) * i as f64 / (half as f64 - self.shift)).exp();
-            let sines = (0..half).map(|i| angle(i).sin() as f32);
-            let cosines = (0..half).map(|i| angle(i).cos() as f32);
-            if self.flip {
-                values.extend(cosines.chain(sines));
-            } else {
-                values.extend(sines.chain(cosines));
-            }
-            values.extend((2 * half..self.width).map(|_| 0.0));
-        }
+        let values = timesteps.iter().flat_map(|t| waves_of(*t, self.width, self.flip, self.shift));
+        let values: Vec<f32> = values.collect();
         let waves = Tensor::from_vec(values, (timesteps.len(), self.width), &Device::Cpu)?;
         self.second.forward(&self.first.forward(&waves)?.silu()?)
     }

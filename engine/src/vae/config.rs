@@ -1,10 +1,8 @@
 //! `vae/config.json`.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
-use crate::checkpoint::{ConfigFile, LoadError};
+use crate::checkpoint::{Config, ConfigFile, LoadError};
 
 /// The sizes of an autoencoder.
 #[derive(Debug, Deserialize)]
@@ -49,9 +47,9 @@ fn yes() -> bool {
 }
 
 impl VaeConfig {
-    /// Reads and checks the file.
-    pub(super) fn read(file: &Path) -> Result<Self, LoadError> {
-        let (source, config): (_, Self) = ConfigFile::read(file, &["AutoencoderKL"])?;
+    /// Checks the file.
+    pub(super) fn of(config: &Config) -> Result<Self, LoadError> {
+        let (source, config): (ConfigFile, Self) = config.parse(&["AutoencoderKL"])?;
         let act = config.act_fn.as_deref().unwrap_or("silu");
         source.require(matches!(act, "silu" | "swish"), "act_fn", act, "silu")?;
         let blocks = config.block_out_channels.len();

@@ -1,14 +1,11 @@
 //! The whole autoencoder, between pictures and scaled latents.
 
-use std::path::Path;
-
 use candle_core::{Result, Tensor};
 
 use super::coder::{Decoder, Encoder};
 use super::config::VaeConfig;
-use crate::checkpoint::{LoadError, weights_file};
+use crate::checkpoint::{LoadError, Source};
 use crate::kernels::Conv2d;
-use crate::weights::Weights;
 
 /// diffusers' `AutoencoderKL`.
 pub(crate) struct Vae {
@@ -20,10 +17,10 @@ pub(crate) struct Vae {
 }
 
 impl Vae {
-    /// Reads the autoencoder of `folder`.
-    pub(crate) fn load(folder: &Path) -> std::result::Result<Self, LoadError> {
-        let config = VaeConfig::read(&folder.join("config.json"))?;
-        let w = Weights::open(&weights_file(folder, "diffusion_pytorch_model"))?;
+    /// Reads an autoencoder.
+    pub(crate) fn load(source: &Source) -> std::result::Result<Self, LoadError> {
+        let config = VaeConfig::of(&source.config)?;
+        let w = &source.weights;
         let c = config.latent_channels;
         let pointwise = |wanted: bool, name: &str, c: usize| {
             wanted.then(|| Conv2d::load(&w.at(name), c, c, 1)).transpose()

@@ -1,5 +1,6 @@
 //! Memory-mapped safetensors: the only module that maps files.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -14,6 +15,28 @@ pub(crate) struct Weights {
     file: Arc<Path>,
     map: Arc<MmapedSafetensors>,
     prefix: String,
+    /// For files that name their tensors otherwise than diffusers.
+    names: Option<Arc<Names>>,
+}
+
+/// Where a file has the tensor that diffusers has under a name.
+pub(crate) type Names = dyn Fn(&str) -> Place + Send + Sync;
+
+/// A tensor in a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Its name there.
+    pub(crate) key: String,
+    /// Which third of it: files of OpenCLIP have query, key and value below each other.
+    pub(crate) third: Option<usize>,
+    /// Whether rows and columns are exchanged.
+    pub(crate) transposed: bool,
+}
+
+impl From<String> for Place {
+    fn from(key: String) -> Self {
+        Self { key, ..Self::default() }
+    }
 }
 
 impl Weights {
@@ -32,11 +55,22 @@ impl Weights {
         // that is rewritten in that moment is a broken checkpoint for every program.
         let map = unsafe { MmapedSafetensors::new(file) }
             .map_err(|source| LoadError::Weights { file: file.to_owned(), source })?;
-        Ok(Self { file: file.into(), map: Arc::new(map), prefix: String::new() })
+        Ok(Self { file: file.into(), map: Arc::new(map), prefix: String::new(), names: None })
     }
 
     pub(crate) fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// The same file, asked for tensors under diffusers' names.
+    pub(crate) fn named(&self, names: impl Fn(&str) -> Place + Send + Sync + 'static) -> Self {
+        Self { names: Some(Arc::new(names)), ..self.clone() }
+    }
+
+    /// All tensors of the file, by their names in it, with their shapes.
+    pub(crate) fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
+        let tensors = self.map.tensors().into_iter();
+        tensors.map(|(key, view)| (key, view.shape().to_vec())).collect()
     }
 
     /// The same file below `name`.
@@ -46,7 +80,7 @@ impl Weights {
 
     /// Whether the file has the tensor `name` below this prefix.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.map.get(&self.key(name)).is_ok()
+        self.map.get(&self.place(name).key).is_ok()
     }
 
     /// The tensor `name` below this prefix, as f32.
@@ -59,24 +93,52 @@ impl Weights {
         shape: [usize; N],
         name: &str,
     ) -> Result<Tensor, LoadError> {
-        let key = self.key(name);
-        let Ok(view) = self.map.get(&key) else {
-            return Err(LoadError::MissingKey { file: self.file.to_path_buf(), key });
+        let place = self.place(name);
+        let Ok(view) = self.map.get(&place.key) else {
+            return Err(LoadError::MissingKey { file: self.file.to_path_buf(), key: place.key });
         };
-        if view.shape() != shape {
+        let mut stored = shape.to_vec();
+        if place.transposed {
+            stored.reverse();
+        }
+        if let Some(rows) = stored.first_mut().filter(|_| place.third.is_some()) {
+            *rows *= 3;
+        }
+        // A linear map and a convolution of one place are the same weights.
+        let fits = view.shape() == stored
+            || self.names.is_some() && without_ones(view.shape()) == without_ones(&stored);
+        if !fits {
             return Err(LoadError::WrongShape {
                 file: self.file.to_path_buf(),
-                key,
-                expected: shape.to_vec(),
+                key: place.key,
+                expected: stored,
                 found: view.shape().to_vec(),
             });
         }
-        view.load(&Device::Cpu)
-            .and_then(|t| t.to_dtype(DType::F32))
-            .map_err(|source| LoadError::Weights { file: self.file.to_path_buf(), source })
+        let read = || {
+            let mut tensor = view.load(&Device::Cpu)?;
+            if let Some(third) = place.third {
+                tensor = tensor.narrow(0, third * shape[0], shape[0])?;
+            }
+            if place.transposed {
+                tensor = tensor.t()?;
+            }
+            tensor.to_dtype(DType::F32)?.contiguous()?.reshape(&shape[..])
+        };
+        read().map_err(|source| LoadError::Weights { file: self.file.to_path_buf(), source })
+    }
+
+    fn place(&self, name: &str) -> Place {
+        let key = self.key(name);
+        self.names.as_ref().map_or_else(|| Place::from(key.clone()), |names| names(&key))
     }
 
     fn key(&self, name: impl std::fmt::Display) -> String {
         if self.prefix.is_empty() { name.to_string() } else { format!("{}.{name}", self.prefix) }
     }
+}
+
+fn without_ones(shape: &[usize]) -> &[usize] {
+    let kept = shape.iter().rposition(|n| *n != 1).map_or(0, |last| last + 1);
+    &shape[..kept]
 }

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+import single
 
 HERE = Path(__file__).parent
 WORDS = "red heart cat face dog a photo of the blue circle with and smiling".split()
@@ -81,6 +83,14 @@ def tokenizer(folder, pad):
     return CLIPTokenizer(folder / "vocab.json", folder / "merges.txt", pad_token=pad), len(vocab)
 
 
+def chunks(tok, text):
+    """Tokens in chunks of 75 between begin and end, filled up behind the end."""
+    ids = tok(text, add_special_tokens=False).input_ids
+    parts = [ids[i : i + 75] for i in range(0, max(len(ids), 1), 75)]
+    pad = lambda p: [tok.bos_token_id, *p, tok.eos_token_id] + [tok.pad_token_id] * (75 - len(p))
+    return torch.tensor([pad(p) for p in parts])
+
+
 def save(model, folder, half=True):
     (model.half() if half else model).save_pretrained(folder)
     model.float()
@@ -91,16 +101,10 @@ def text_reference(out, encoder, tok):
         states = encoder(ids, output_hidden_states=True).hidden_states
         return encoder.text_model.final_layer_norm(states[-skip])
 
-    def chunks(text):
-        ids = tok(text, add_special_tokens=False).input_ids
-        parts = [ids[i : i + 75] for i in range(0, max(len(ids), 1), 75)]
-        pad = lambda p: [tok.bos_token_id, *p, tok.eos_token_id] + [tok.pad_token_id] * (75 - len(p))
-        return torch.tensor([pad(p) for p in parts])
-
-    ids = torch.cat([chunks(p) for p in PROMPTS])
+    ids = torch.cat([chunks(tok, p) for p in PROMPTS])
     out["text_last"] = encoder(ids).last_hidden_state
     out["text_skip2"] = encode(ids, 2)
-    long = chunks(LONG)
+    long = chunks(tok, LONG)
     assert len(long) == 2, len(long)
     out["text_long"] = encode(long).reshape(1, 154, -1)
     return encode(ids)
@@ -237,9 +241,116 @@ def case(kd, name, unet_config, vae_config, text_config, prediction="epsilon", p
     two = lambda row: conds[row : row + 1].repeat(2, 1, 1)
     run_reference(out, kd, unet, scheduler, two(0), two(1))
 
+    if name != "groups":
+        write_single(folder, unet, vae, encoder, scheduler)
     save(unet, folder / "unet")
     save(vae, folder / "vae", half=name != "sd2")
     save(encoder, folder / "text_encoder")
+    scheduler.save_pretrained(folder / "scheduler")
+    save_file({k: v.float().contiguous() for k, v in out.items()}, folder / "reference.safetensors")
+    print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
+
+
+def told(unet, vae, scheduler=None, **texts):
+    """What the tensors of a file do not tell, where it is not as the published ones."""
+    size = dict(sample_size=8, norm_num_groups=unet.config.norm_num_groups)
+    coder = dict(norm_num_groups=vae.config.norm_num_groups, scaling_factor=vae.config.scaling_factor)
+    heads = lambda encoder: dict(num_attention_heads=encoder.config.num_attention_heads)
+    out = {name: heads(encoder) for name, encoder in texts.items()}
+    out["unet"] = size | dict(attention_head_dim=unet.config.attention_head_dim)
+    if scheduler is not None:
+        out["scheduler"] = dict(prediction_type=scheduler.config.prediction_type)
+    return out | {"vae": coder}
+
+
+def write_single(folder, unet, vae, encoder, scheduler):
+    state = encoder.state_dict()
+    if folder.name == "sd2":
+        # Files of SD 2 have one layer more than is used, and a projection that is not.
+        last = max(int(key.split(".")[3]) for key in state if ".layers." in key)
+        one_more = {k.replace(f"layers.{last}.", f"layers.{last + 1}."): torch.zeros_like(v)
+                    for k, v in state.items() if f"layers.{last}." in k}
+        width = encoder.config.hidden_size
+        state = state | one_more | {"text_projection.weight": torch.zeros(width, width)}
+        texts = [single.open_clip(state, "cond_stage_model.model.")]
+    else:
+        texts = [single.clip(state, "cond_stage_model.")]
+    said = told(unet, vae, scheduler, text_encoder=encoder)
+    single.write(folder / "single.safetensors", unet, vae, texts, said)
+
+
+def xl_case(kd):
+    """As Stable Diffusion XL: two text encoders, and a vector beside the text."""
+    name, folder, out = "xl", HERE / "xl", {}
+    first_tok, size = tokenizer(folder / "tokenizer", "<|endoftext|>")
+    second_tok, _ = tokenizer(folder / "tokenizer_2", "!")
+    common = dict(vocab_size=size, num_attention_heads=2, bos_token_id=first_tok.bos_token_id,
+                  eos_token_id=first_tok.eos_token_id)
+    first = CLIPTextConfig(hidden_size=12, intermediate_size=24, num_hidden_layers=3, **common)
+    second = CLIPTextConfig(hidden_size=16, intermediate_size=32, num_hidden_layers=4,
+                            projection_dim=20, hidden_act="gelu", **common)
+    torch.manual_seed(0)
+    first, second = shake(CLIPTextModel(first), 3), shake(CLIPTextModelWithProjection(second), 4)
+    plain, cross = "DownBlock2D", "CrossAttnDownBlock2D"
+    unet = shake(UNet2DConditionModel(
+        block_out_channels=(8, 16, 16), down_block_types=(plain, cross, cross),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=28, attention_head_dim=(1, 2, 2), norm_num_groups=4, layers_per_block=2,
+        sample_size=8, use_linear_projection=True, transformer_layers_per_block=(1, 1, 2),
+        addition_embed_type="text_time", addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=20 + 6 * 256,
+    ), 1)
+    coder = dict(block_out_channels=(8, 16), down_block_types=("DownEncoderBlock2D",) * 2,
+                 up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=4, scaling_factor=0.13025)
+    vae = shake(AutoencoderKL(latent_channels=4, layers_per_block=1, sample_size=16, **coder), 2)
+    scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                              clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+
+    # Height, width, top, left, height, width.
+    ids = torch.tensor([[48.0, 64.0, 8.0, 4.0, 48.0, 64.0]])
+    def encode(text):
+        one = first(chunks(first_tok, text), output_hidden_states=True)
+        two = second(chunks(second_tok, text), output_hidden_states=True)
+        states = torch.cat([one.hidden_states[-2], two.hidden_states[-2]], -1)
+        return states.reshape(1, -1, 28), two.text_embeds[:1]
+    pairs = [encode(text) for text in (PROMPTS[0], PROMPTS[2], LONG)]
+    (out["text"], pooled), (out["text_other"], other), (out["text_long"], pooled_long) = pairs
+    waves = unet.add_time_proj(ids.flatten()).reshape(1, -1)
+    for key, vector in (("vector", pooled), ("vector_other", other), ("vector_long", pooled_long)):
+        out[key] = torch.cat([vector, waves], -1)
+
+    g = torch.Generator().manual_seed(5)
+    randn = lambda *shape: torch.randn(shape, generator=g)
+    out["x"], out["context"], vectors = randn(2, *SHAPE), randn(2, 77, 28), randn(2, 20)
+    two = lambda row: row.repeat(2, *[1] * (row.dim() - 1))
+    out["unet_vector"] = torch.cat([vectors, two(waves)], -1)
+    def forward(x, t, text, vector):
+        added = dict(text_embeds=vector, time_ids=two(ids).to(x.dtype))
+        return unet(x, t, encoder_hidden_states=text, added_cond_kwargs=added).sample
+    out["unet_481_37"] = forward(out["x"], torch.tensor(481.37), out["context"], vectors)
+
+    class Told:
+        """The UNet for `run_reference`, which knows of no vectors: they go with their texts."""
+        def double(self):
+            unet.double()
+            return self
+        def float(self):
+            unet.float()
+        def __call__(self, x, t, encoder_hidden_states):
+            positive = torch.equal(encoder_hidden_states, two(out["text"]).double())
+            vector = two(pooled if positive else other).double()
+            return types.SimpleNamespace(sample=forward(x, t, encoder_hidden_states, vector))
+    # Only part of its runs is kept: the samplers are the same for every network.
+    runs = {}
+    run_reference(runs, kd, Told(), scheduler, two(out["text"]), two(out["text_other"]))
+    out |= {key: runs[key] for key in ("run_dpmpp_2m", "run_euler_a", "run_ddim")}
+
+    texts = [single.clip(first.state_dict(), "conditioner.embedders.0."),
+             single.open_clip(second.state_dict(), "conditioner.embedders.1.model.")]
+    said = told(unet, vae, text_encoder=first, text_encoder_2=second)
+    single.write(folder / "single.safetensors", unet, vae, texts, said)
+    for model, part in ((unet, "unet"), (vae, "vae"), (first, "text_encoder"), (second, "text_encoder_2")):
+        save(model, folder / part)
     scheduler.save_pretrained(folder / "scheduler")
     save_file({k: v.float().contiguous() for k, v in out.items()}, folder / "reference.safetensors")
     print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
@@ -290,6 +401,8 @@ def main():
         norm_num_groups=4,
     )
     case(kd, "sd2", sd2_unet, sd2_vae, {"hidden_act": "gelu"}, "v_prediction", "!")
+    xl_case(kd)
+    single.published(HERE)
     random_reference()
 
 

@@ -60,8 +60,7 @@ fn take(text: &mut Conditioning) -> Result<pipeline::Conditioning, Stop> {
 
 /// Moves it back. Its number of tokens may be another one now.
 fn put(text: &mut Conditioning, changed: pipeline::Conditioning) -> Result<(), Stop> {
-    let [rows, tokens, width] = changed.shape;
-    *text = Conditioning::new(rows, tokens, width, changed.data)?;
+    *text = convert::conditioning(changed)?;
     Ok(())
 }
 

@@ -18,9 +18,13 @@ pub(super) fn tensor_back(tensor: atelier_engine::Tensor) -> Tensor {
     Tensor { shape: tensor.shape(), data: tensor.into_data() }
 }
 
-fn conditioning(text: Conditioning) -> Result<atelier_engine::Conditioning, PipelineError> {
+pub(super) fn conditioning(
+    text: Conditioning,
+) -> Result<atelier_engine::Conditioning, PipelineError> {
     let [rows, tokens, width] = text.shape;
-    atelier_engine::Conditioning::new(rows, tokens, width, text.data).map_err(failed)
+    atelier_engine::Conditioning::new(rows, tokens, width, text.data)
+        .and_then(|it| if text.vectors.is_empty() { Ok(it) } else { it.with_vectors(text.vectors) })
+        .map_err(failed)
 }
 
 pub(super) fn schedule(
@@ -48,11 +52,15 @@ pub(super) fn text_settings(
         clip_skip: of.clip_skip.min(engine.info().text_layers),
         emphasis: atelier_engine::Emphasis::from_name(&of.emphasis),
         comma_backtrack: of.comma_padding_backtrack,
+        xl_clip_skip: of.xl_clip_skip,
+        size: of.size,
+        crop: of.crop,
     }
 }
 
 pub(super) fn conditioning_back(text: atelier_engine::Conditioning) -> Conditioning {
-    Conditioning { shape: [text.rows(), text.tokens(), text.width()], data: text.into_data() }
+    let (shape, vectors) = ([text.rows(), text.tokens(), text.width()], text.vectors().to_vec());
+    Conditioning { shape, data: text.into_data(), vectors }
 }
 
 pub(super) fn start(start: Start) -> Result<atelier_engine::Start, PipelineError> {

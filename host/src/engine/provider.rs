@@ -13,8 +13,9 @@ use crate::run::pipeline::{Catalogue, Checkpoint, ModelProvider, Pipeline, Pipel
 
 /// Checkpoints in folders, one of them loaded at a time.
 ///
-/// A checkpoint is a folder in diffusers' layout and its name the folder's. The default one is the
-/// first found.
+/// A checkpoint is a folder in diffusers' layout, and its name the folder's; or a `.safetensors` file
+/// in A1111's layout, and its name the file's without the extension. The default one is the first
+/// found.
 #[derive(Debug)]
 pub struct EngineProvider {
     /// Single checkpoints that were named, which come first.
@@ -25,13 +26,13 @@ pub struct EngineProvider {
 }
 
 impl EngineProvider {
-    /// Looks in `<data>/models` and, where the program was built from a checkout, in the checkout's
+    /// Looks in `<data>/models`, in `<data>/models/Stable-diffusion` (A1111's place) and, where the program was built from a checkout, in the checkout's
     /// `models`. Not in the current folder: the same command draws the same wherever it is called.
     pub fn new(data: &Path) -> Self {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         Self {
             named: Vec::new(),
-            places: vec![data.join("models"), checkout],
+            places: vec![data.join("models"), data.join("models/Stable-diffusion"), checkout],
             hashes: HashCache::new(data.join("cache").join("hashes.json")),
             loaded: Mutex::default(),
         }
@@ -53,10 +54,11 @@ impl EngineProvider {
         let all = self.list();
         let found = match name {
             None => all.first(),
-            // A1111's clients send titles: a name with the short hash in brackets.
+            // A1111's clients send titles: a file's name, and the short hash in brackets.
             Some(name) => all.iter().find(|checkpoint| {
-                let title = name.strip_prefix(checkpoint.name.as_str());
-                title.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ["))
+                let rest = name.strip_prefix(checkpoint.name.as_str());
+                let rest = rest.map(|rest| rest.strip_prefix(".safetensors").unwrap_or(rest));
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ["))
             }),
         };
         found.cloned().ok_or_else(|| self.missing(name, &all))
@@ -74,7 +76,8 @@ impl EngineProvider {
                 let places = self.places.iter().map(|place| place.display().to_string());
                 let places = places.collect::<Vec<_>>().join(", ");
                 PipelineError::Engine(format!(
-                    "there is no checkpoint in {places}; put a diffusers folder there or name one with --model"
+                    "there is no checkpoint in {places}; put a .safetensors file or a diffusers folder there, or \
+                     name one with --model"
                 ))
             }
         }
@@ -120,30 +123,38 @@ impl ModelProvider for EngineProvider {
 
     fn list(&self) -> Vec<Checkpoint> {
         let mut found: Vec<Checkpoint> = Vec::new();
-        let inside = self.places.iter().flat_map(|place| folders(place));
+        let inside = self.places.iter().flat_map(|place| entries(place));
         for path in self.named.iter().cloned().chain(inside) {
             let path = fs::canonicalize(&path).unwrap_or(path);
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(name) = checkpoint_name(&path) else { continue };
             let shadowed = found.iter().any(|other| other.name == name);
             if is_checkpoint(&path) && !shadowed {
-                found.push(Checkpoint { name: name.to_owned(), path });
+                found.push(Checkpoint { name, path });
             }
         }
         found
     }
 }
 
-/// Whether a folder looks like a checkpoint in diffusers' layout.
-pub fn is_checkpoint(folder: &Path) -> bool {
-    folder.join("model_index.json").is_file() || folder.join("unet/config.json").is_file()
+/// Whether this looks like a checkpoint: a folder in diffusers' layout, or a file of safetensors.
+pub fn is_checkpoint(path: &Path) -> bool {
+    if path.is_dir() {
+        return path.join("model_index.json").is_file() || path.join("unet/config.json").is_file();
+    }
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
 }
 
-fn folders(place: &Path) -> Vec<PathBuf> {
+/// The name of a checkpoint: a folder's, or a file's without the extension.
+pub fn checkpoint_name(path: &Path) -> Option<String> {
+    let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
+    name.and_then(|name| name.to_str()).map(str::to_owned)
+}
+
+fn entries(place: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    let mut folders: Vec<_> =
-        entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    folders
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 #[cfg(test)]
@@ -170,6 +181,15 @@ mod tests {
         assert_eq!(provider.find(None).unwrap().name, "a");
         assert_eq!(provider.find(Some("a2 [0123456789]")).unwrap().name, "a2");
         assert!(provider.find(Some("")).is_err());
+        let places = data.path().join("models/Stable-diffusion");
+        fs::create_dir_all(&places).unwrap();
+        fs::write(places.join("c.v1.safetensors"), "").unwrap();
+        fs::write(places.join("d.ckpt"), "").unwrap();
+        let provider = EngineProvider::new(data.path());
+        for name in ["c.v1", "c.v1.safetensors", "c.v1.safetensors [0123456789]"] {
+            assert_eq!(provider.find(Some(name)).unwrap().name, "c.v1");
+        }
+        assert!(provider.find(Some("d")).is_err());
     }
 
     #[test]

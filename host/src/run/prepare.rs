@@ -171,7 +171,7 @@ impl ActiveRun<'_> {
     }
 
     fn start_plugins(&mut self) -> Result<(), Ended> {
-        let text = text_settings(&mut self.hooks.seam);
+        let text = text_settings(&mut self.hooks.seam, &self.params);
         let folder = self.samples_folder();
         if let Some(pipeline) = &self.pipeline {
             self.hooks.services = Some(RunServices::new(pipeline.clone(), text, folder));

@@ -28,7 +28,7 @@ impl ActiveRun<'_> {
         init: Option<&Tensor>,
     ) -> Result<Tensor, Ended> {
         let seam = &mut self.hooks.seam;
-        let text = text_settings(seam);
+        let text = text_settings(seam, &self.params);
         let source = match &*seam.host_text("randn_source") {
             "NV" => NoiseSource::Nv,
             // “GPU” means the device that draws, which is a CPU here.

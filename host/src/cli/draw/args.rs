@@ -69,7 +69,7 @@ struct PictureArgs {
     /// Weight of the variation seed, 0 to 1
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
     subseed_strength: f64,
-    /// Checkpoint: a folder, or a name that `atelier models list` shows
+    /// Checkpoint: a file or folder, or a name that `atelier models list` shows
     #[arg(short, long, value_name = "PATH|NAME")]
     model: Option<String>,
 }
@@ -163,22 +163,27 @@ impl DrawArgs {
         })
     }
 
-    /// The folder that `--model` names, where it names one.
+    /// The folder or file that `--model` names, where it names one.
     pub(super) fn checkpoint_folder(&self) -> Result<Option<PathBuf>, Failure> {
         let Some(given) = self.picture.model.as_deref() else { return Ok(None) };
         let path = Path::new(given);
-        if path.is_dir() {
-            if !crate::engine::is_checkpoint(path) {
-                return Err(Failure::refused(format!(
-                    "{given} is no checkpoint: it has neither model_index.json nor unet/config.json; \
-                     name a folder in diffusers' layout"
-                )));
-            }
+        if path.is_dir() && !crate::engine::is_checkpoint(path) {
+            return Err(Failure::refused(format!(
+                "{given} is no checkpoint: it has neither model_index.json nor unet/config.json; name \
+                 a folder in diffusers' layout or a .safetensors file"
+            )));
+        }
+        if path.is_file() {
+            // What is no checkpoint is told before anything else is done.
+            atelier_engine::size_multiple(path).map_err(Failure::refused)?;
+        }
+        if path.exists() {
             return std::path::absolute(path).map(Some).map_err(Failure::failed);
         }
         if path.components().count() > 1 {
             return Err(Failure::refused(format!(
-                "there is no folder {given}; a checkpoint is a folder in diffusers' layout"
+                "there is no {given}; a checkpoint is a .safetensors file or a folder in diffusers' \
+                 layout"
             )));
         }
         Ok(None)
@@ -187,8 +192,8 @@ impl DrawArgs {
     fn checkpoint_name(&self) -> Result<Option<String>, Failure> {
         let folder = self.checkpoint_folder()?;
         let name = |folder: PathBuf| {
-            let folder = folder.canonicalize().unwrap_or(folder);
-            Some(folder.file_name()?.to_string_lossy().into_owned())
+            let path = folder.canonicalize().unwrap_or(folder);
+            crate::engine::checkpoint_name(&path)
         };
         Ok(folder.and_then(name).or_else(|| self.picture.model.clone()))
     }

@@ -9,6 +9,12 @@ pub struct TextSettings {
     pub emphasis: String,
     /// `comma_padding_backtrack`: tokens to go back for a comma at a chunk's end.
     pub comma_padding_backtrack: usize,
+    /// `sdxl_clip_l_skip`: SDXL's first text encoder heeds `clip_skip`.
+    pub xl_clip_skip: bool,
+    /// Width and height of the run's pictures, which SDXL is told.
+    pub size: [u32; 2],
+    /// `sdxl_crop_left` and `sdxl_crop_top`, which SDXL is told.
+    pub crop: [u32; 2],
 }
 
 /// The prompts or negative prompts of one batch, and the pass that they are for.
@@ -47,6 +53,8 @@ pub struct Conditioning {
     pub shape: [usize; 3],
     /// As many elements as the product of the sizes.
     pub data: Vec<f32>,
+    /// A vector for each row, SDXL's; otherwise empty. Plugins are not lent it.
+    pub vectors: Vec<f32>,
 }
 
 /// The conditioning of a batch in the course of sampling.

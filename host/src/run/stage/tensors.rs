@@ -118,6 +118,7 @@ impl<'a> Tensors<'a> {
         let new = Conditioning {
             shape: [rows, tokens as usize, width],
             data: vec![0.0; rows * tokens as usize * width],
+            vectors: cond.conditioning.vectors.clone(),
         };
         let old = std::mem::replace(cond.conditioning, new);
         cond.backup.get_or_insert(old);

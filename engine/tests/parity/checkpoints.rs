@@ -1,0 +1,242 @@
+//! Stable Diffusion XL, and single files of every kind.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+
+use super::{Reference, SEEDS, folder, source};
+use crate::checkpoint::single::{TextEncoder, UnetPlan, text_encoders, vae_config, vae_names};
+use crate::checkpoint::{Files, TokenizerFiles};
+use crate::prompt::TextSettings;
+use crate::sampling::Unobserved;
+use crate::unet::Unet;
+use crate::{
+    Engine, ImageRng, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings,
+    ScheduledConditioning, Scheduler, Side, Start, Tensor,
+};
+
+/// What the reference was told.
+const TOLD: TextSettings = TextSettings {
+    clip_skip: 1,
+    emphasis: crate::Emphasis::Original,
+    comma_backtrack: 20,
+    xl_clip_skip: false,
+    size: [64, 48],
+    crop: [4, 8],
+};
+
+fn sample(
+    engine: &Engine,
+    sampler: Sampler,
+    steps: u32,
+    texts: [ScheduledConditioning; 2],
+) -> Tensor {
+    let mut rng = ImageRng::new([4, 8, 8], &SEEDS, &[], 0.0, NoiseSource::Cpu, 0);
+    let [cond, uncond] = texts;
+    let job = SampleJob {
+        sampler,
+        scheduler: Scheduler::Automatic,
+        steps,
+        cfg_scale: 3.0,
+        cond,
+        uncond,
+        padding: Padding::default(),
+        start: Start::Noise(rng.first()),
+        rng: &mut rng,
+        settings: SamplerSettings { eta_ddim: 0.5, ..SamplerSettings::default() },
+    };
+    engine.sample(job, &mut Unobserved).unwrap()
+}
+
+fn twice(engine: &Engine, prompt: &str) -> ScheduledConditioning {
+    engine.encode_prompts(&[prompt, prompt], TOLD).unwrap().into()
+}
+
+#[test]
+fn xl_agrees_with_diffusers_and_transformers() {
+    let (reference, engine) = (Reference::of("xl"), Engine::load(&folder("xl")).unwrap());
+    let long = vec!["red heart and the smiling dog"; 15].join(" ");
+    for (prompt, text, vector) in [
+        ("red heart", "text", "vector"),
+        ("A photo of the CAT, cafe\u{301} 12?", "text_other", "vector_other"),
+        (&long, "text_long", "vector_long"),
+    ] {
+        let encoded = engine.encode_prompts(&[prompt], TOLD).unwrap();
+        reference.compare(text, encoded.data());
+        reference.compare(vector, encoded.vectors());
+    }
+    let unet = Unet::load(&source("xl", "unet")).unwrap();
+    let (x, context) = (reference.array("x"), reference.array("context"));
+    let answer = unet.forward(x, 481.37, context, Some(reference.array("unet_vector"))).unwrap();
+    reference.compare_array("unet_481_37", &answer);
+    for (key, sampler, steps) in [
+        ("run_dpmpp_2m", Sampler::DpmPp2M, 8),
+        ("run_euler_a", Sampler::EulerA, 8),
+        ("run_ddim", Sampler::Ddim, 10),
+    ] {
+        let prompts = ["red heart", "A photo of the CAT, cafe\u{301} 12?"];
+        let texts = prompts.map(|prompt| twice(&engine, prompt));
+        reference.compare(key, sample(&engine, sampler, steps, texts).data());
+    }
+}
+
+#[test]
+fn xl_is_told_nothing_where_no_negative_prompt_is_written() {
+    let engine = Engine::load(&folder("xl")).unwrap();
+    let pass = crate::Pass { steps: 1, ..crate::Pass::default() };
+    let encode = |prompts: &[&str], side| {
+        let text = engine.encode_schedules(prompts, side, TOLD, pass).unwrap();
+        text.at(0).clone()
+    };
+    let nothing = encode(&["", ""], Side::Negative);
+    assert!(nothing.data().iter().all(|value| *value == 0.0));
+    let pooled = &nothing.vectors()[..20];
+    assert!(pooled.iter().all(|value| *value == 0.0));
+    let told = encode(&["", "dog"], Side::Negative);
+    assert!(told.row(0).unwrap().iter().any(|value| *value != 0.0));
+    assert_eq!(told.vectors()[20..1556], nothing.vectors()[20..1556], "it is told of sizes");
+    assert_eq!(encode(&["", "dog"], Side::Positive).data(), told.data());
+}
+
+#[test]
+fn clip_skip_reaches_xl_only_where_it_is_wanted() {
+    let engine = Engine::load(&folder("xl")).unwrap();
+    let encode = |clip_skip, xl_clip_skip| {
+        let settings = TextSettings { clip_skip, xl_clip_skip, ..TOLD };
+        engine.encode_prompts(&["red heart"], settings).unwrap()
+    };
+    assert_eq!(encode(1, false), encode(3, false));
+    // The last layer but one is what it takes anyway.
+    assert_eq!(encode(2, true), encode(1, false));
+    assert_ne!(encode(1, true), encode(1, false));
+}
+
+#[test]
+fn a_single_file_is_what_its_folder_is() {
+    for case in ["sd15", "sd2", "xl"] {
+        let of_folder = Engine::load(&folder(case)).unwrap();
+        let path = folder(case).join("single.safetensors");
+        let mut files = Files::open(&path).unwrap();
+        // The vocabulary of these files is not the one that published files have.
+        for ((_, tokenizer), name) in files.texts.iter_mut().zip(["tokenizer", "tokenizer_2"]) {
+            *tokenizer = TokenizerFiles::Folder(folder(case).join(name));
+        }
+        let of_file = Engine::build(&path, files).unwrap();
+        assert_eq!(of_file.info().name, "single");
+        let draw = |engine: &Engine| {
+            let texts = ["red heart", "dog"].map(|prompt| twice(engine, prompt));
+            let latents = sample(engine, Sampler::DpmPp2M, 4, texts);
+            let picture = engine.decode(&latents).unwrap();
+            (engine.encode_image(&picture, None).unwrap(), picture, latents)
+        };
+        assert_eq!(draw(&of_file), draw(&of_folder), "{case}");
+    }
+}
+
+/// The tensors of a published checkpoint: its name for each, the shape, and diffusers' name.
+fn published(kind: &str) -> (BTreeMap<String, Vec<usize>>, Vec<(String, String)>) {
+    let file = std::fs::File::open(folder(&format!("{kind}.tsv.gz"))).unwrap();
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
+    let (mut shapes, mut names) = (BTreeMap::new(), Vec::new());
+    for line in text.lines() {
+        let [key, shape, name] = line.split('\t').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let shape = shape.split('x').filter(|n| !n.is_empty()).map(|n| n.parse().unwrap());
+        shapes.insert(key.to_owned(), shape.collect());
+        names.push((name.to_owned(), key.to_owned()));
+    }
+    (shapes, names)
+}
+
+/// Names and sizes of SD 1.5, SD 2.1 and SDXL, without their weights.
+#[test]
+fn published_files_are_read_as_what_they_are() {
+    for (kind, text_width, heads, depths, linear, encoders) in [
+        ("sd1", 768, vec![8, 8, 8, 8], vec![1, 1, 1, 1], false, vec![(768, 12, 12, "quick_gelu")]),
+        ("sd2", 1024, vec![5, 10, 20, 20], vec![1, 1, 1, 1], true, vec![(1024, 23, 16, "gelu")]),
+        (
+            "xl",
+            2048,
+            vec![5, 10, 20],
+            vec![1, 2, 10],
+            true,
+            vec![(768, 12, 12, "quick_gelu"), (1280, 32, 20, "gelu")],
+        ),
+    ] {
+        let (shapes, names) = published(kind);
+        let plan = UnetPlan::of(&shapes, "model.diffusion_model.").unwrap();
+        let config = plan.config();
+        assert_eq!(config["cross_attention_dim"], text_width, "{kind}");
+        assert_eq!(config["attention_head_dim"], serde_json::json!(heads), "{kind}");
+        assert_eq!(config["transformer_layers_per_block"], serde_json::json!(depths), "{kind}");
+        assert_eq!(config["use_linear_projection"], linear, "{kind}");
+        assert_eq!(config["layers_per_block"], serde_json::json!(vec![2; heads.len()]));
+        let coder = vae_config(&shapes, "first_stage_model.", 0.18215).unwrap();
+        assert_eq!(coder["block_out_channels"], serde_json::json!([128, 256, 512, 512]));
+        assert_eq!((&coder["layers_per_block"], &coder["latent_channels"]), (&2.into(), &4.into()));
+        let mut reached = BTreeSet::new();
+        let (unet, vae) = (plan.names(), vae_names(&shapes, "first_stage_model."));
+        for (name, key) in &names {
+            let place = match name.split_once(' ') {
+                Some(("unet", name)) => unet(name),
+                Some((_, name)) => vae(name),
+                None => continue,
+            };
+            assert_eq!(&place.key, key, "{kind} {name}");
+            reached.insert(place.key);
+        }
+        let found = text_encoders(&shapes);
+        let sizes: Vec<_> = found.iter().map(|encoder| sizes(encoder, &shapes)).collect();
+        let expected: Vec<_> =
+            encoders.into_iter().map(|(w, l, h, act)| (w, l, h, act.to_owned())).collect();
+        assert_eq!(sizes, expected, "{kind}");
+        for (encoder, (_, layers, ..)) in found.iter().zip(&sizes) {
+            let place = encoder.names();
+            for name in text_names(*layers) {
+                let place = place(&name);
+                if name != "text_projection.weight" || shapes.contains_key(&place.key) {
+                    assert!(shapes.contains_key(&place.key), "{kind} {name}: {}", place.key);
+                    reached.insert(place.key);
+                }
+            }
+        }
+        // SD 2's last layer is in the file for nothing, and so is what only training needs.
+        let left = shapes.keys().filter(|key| !reached.contains(*key));
+        let left: Vec<_> = left
+            .filter(|key| !key.ends_with("logit_scale") && !key.contains("resblocks.23."))
+            .collect();
+        assert!(left.is_empty(), "{kind}: {left:?}");
+    }
+}
+
+fn sizes(encoder: &TextEncoder, shapes: &BTreeMap<String, Vec<usize>>) -> (u64, u64, u64, String) {
+    let config = encoder.config(shapes).unwrap();
+    let number = |key: &str| config[key].as_u64().unwrap();
+    let act = config["hidden_act"].as_str().unwrap().to_owned();
+    (number("hidden_size"), number("num_hidden_layers"), number("num_attention_heads"), act)
+}
+
+/// What transformers calls the tensors of a text encoder.
+fn text_names(layers: u64) -> Vec<String> {
+    let mut names = vec![
+        "text_projection.weight".to_owned(),
+        "text_model.embeddings.token_embedding.weight".to_owned(),
+        "text_model.embeddings.position_embedding.weight".to_owned(),
+    ];
+    let both = |name: String| ["weight", "bias"].map(|kind| format!("{name}.{kind}"));
+    names.extend(both("text_model.final_layer_norm".to_owned()));
+    for layer in 0..layers {
+        for part in [
+            "self_attn.q_proj",
+            "self_attn.k_proj",
+            "self_attn.v_proj",
+            "self_attn.out_proj",
+            "layer_norm1",
+            "layer_norm2",
+            "mlp.fc1",
+            "mlp.fc2",
+        ] {
+            names.extend(both(format!("text_model.encoder.layers.{layer}.{part}")));
+        }
+    }
+    names
+}
