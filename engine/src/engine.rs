@@ -95,7 +95,7 @@ impl Engine {
             latent_channels,
             text_width,
             text_layers: text.layers(),
-            files: files.files,
+            files: files.on_disk,
         };
         tracing::debug!(name = info.name, text_width, "checkpoint loaded");
         Ok(Self { info, text, unet, vae, schedule })

@@ -42,7 +42,7 @@ pub use sampling::{
     Heeds, Observer, Padding, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler,
     Start, StepInfo, Stop, Unobserved,
 };
-pub use scheduled::ScheduledConditioning;
+pub use scheduled::{Entry, ScheduledConditioning};
 pub use tensor::{Tensor, TensorError};
 pub use vae::size_multiple;
 

@@ -13,10 +13,13 @@ pub struct ScheduledConditioning {
     entries: Vec<Entry>,
 }
 
+/// A text of a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Entry {
-    until: usize,
-    text: usize,
+pub struct Entry {
+    /// The last step that it holds for, from 1.
+    pub until: usize,
+    /// Which of the texts.
+    pub text: usize,
 }
 
 /// One part of a picture's prompt.
@@ -60,22 +63,21 @@ impl ScheduledConditioning {
                 texts.push(Conditioning::stack(held.iter().filter_map(|row| rows.get(*row)))?);
                 known.push(held);
             }
-            entries.push((until, text));
+            entries.push(Entry { until, text });
         }
         let weights = pictures.iter().map(|parts| parts.iter().map(|part| part.weight).collect());
-        Self::new(weights.collect(), texts, &entries)
+        Self::new(weights.collect(), texts, entries)
     }
 
     /// One whose texts are given: `weights` has a list for each picture, with a weight for each of its
-    /// parts, and `entries` the last step of each text with its index. Every text has a row for every
-    /// part of every picture.
+    /// parts. Every text has a row for every part of every picture.
     ///
     /// # Errors
     /// [`ConditioningError::Schedule`] where these do not fit each other.
     pub fn new(
         weights: Vec<Vec<f64>>,
         texts: Vec<Conditioning>,
-        entries: &[(usize, usize)],
+        entries: Vec<Entry>,
     ) -> Result<Self, ConditioningError> {
         let rows: usize = weights.iter().map(Vec::len).sum();
         let wrong = |what: String| Err(ConditioningError::Schedule { what });
@@ -85,30 +87,33 @@ impl ScheduledConditioning {
         if let Some(text) = texts.iter().find(|text| text.rows() != rows) {
             return wrong(format!("a text has {} rows for {rows} parts", text.rows()));
         }
-        let Some((_, index)) = entries.iter().find(|(_, index)| *index >= texts.len()) else {
-            if entries.is_empty() {
-                return wrong("there is no entry".to_owned());
-            }
-            let entries = entries.iter().map(|(until, text)| Entry { until: *until, text: *text });
-            return Ok(Self { weights, texts, entries: entries.collect() });
-        };
-        wrong(format!("an entry is for text {index} of {}", texts.len()))
+        if entries.is_empty() {
+            return wrong("there is no entry".to_owned());
+        }
+        match entries.iter().find(|entry| entry.text >= texts.len()) {
+            Some(entry) => wrong(format!("an entry is for text {} of {}", entry.text, texts.len())),
+            None => Ok(Self { weights, texts, entries }),
+        }
     }
 
-    /// Its weights, texts and entries, as [`new`](Self::new) takes them.
-    pub fn into_parts(self) -> (Vec<Vec<f64>>, Vec<Conditioning>, Vec<(usize, usize)>) {
-        let entries = self.entries.into_iter().map(|entry| (entry.until, entry.text));
-        (self.weights, self.texts, entries.collect())
+    /// When each text holds, in their order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// All texts.
+    pub fn texts(&self) -> &[Conditioning] {
+        &self.texts
+    }
+
+    /// The texts alone.
+    pub fn into_texts(self) -> Vec<Conditioning> {
+        self.texts
     }
 
     /// For each picture the weights of its prompt's parts.
     pub fn weights(&self) -> &[Vec<f64>] {
         &self.weights
-    }
-
-    /// All texts.
-    pub(crate) fn texts(&self) -> &[Conditioning] {
-        &self.texts
     }
 
     /// What holds at a model call, from 0. In A1111 v1.10.1 an entry `until` step 3 holds for the
@@ -165,21 +170,22 @@ mod tests {
     fn texts_that_come_again_are_kept_once_and_the_first_for_itself() {
         let turns = part(1.0, &[(1, 0), (2, 1), (3, 0), (4, 1), (5, 0)]);
         let all = ScheduledConditioning::of(&[vec![turns]], &[row(1, 1.0), row(1, 2.0)]).unwrap();
-        let (_, texts, entries) = all.into_parts();
-        assert_eq!(texts.len(), 3);
+        assert_eq!(all.texts().len(), 3);
+        let entries: Vec<_> = all.entries().iter().map(|entry| (entry.until, entry.text)).collect();
         assert_eq!(entries, [(1, 0), (2, 1), (3, 2), (4, 1), (5, 2)]);
     }
 
     #[test]
     fn parts_that_do_not_fit_are_refused() {
         let text = || row(1, 1.0);
+        let entry = |text| Entry { until: 1, text };
         for (weights, texts, entries) in [
-            (vec![vec![1.0], vec![1.0]], vec![text()], vec![(1, 0)]),
-            (vec![vec![1.0]], vec![text()], vec![(1, 1)]),
+            (vec![vec![1.0], vec![1.0]], vec![text()], vec![entry(0)]),
+            (vec![vec![1.0]], vec![text()], vec![entry(1)]),
             (vec![vec![1.0]], vec![text()], vec![]),
-            (vec![vec![], vec![1.0]], vec![text()], vec![(1, 0)]),
+            (vec![vec![], vec![1.0]], vec![text()], vec![entry(0)]),
         ] {
-            let error = ScheduledConditioning::new(weights, texts, &entries).unwrap_err();
+            let error = ScheduledConditioning::new(weights, texts, entries).unwrap_err();
             assert!(matches!(error, ConditioningError::Schedule { .. }));
         }
     }

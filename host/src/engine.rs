@@ -83,12 +83,12 @@ const CATALOGUE: Catalogue = Catalogue {
     },
 };
 
-fn unknown(kind: &'static str, name: &str, known: Vec<&str>) -> PipelineError {
+fn unknown(kind: &'static str, name: &str, known: &[&str]) -> PipelineError {
     PipelineError::UnknownName { kind, name: name.to_owned(), known: known.join(", ") }
 }
 
 fn sampler(name: &str) -> Result<Sampler, PipelineError> {
-    Sampler::parse(name).ok_or_else(|| unknown("sampler", name, (CATALOGUE.samplers)()))
+    Sampler::parse(name).ok_or_else(|| unknown("sampler", name, &(CATALOGUE.samplers)()))
 }
 
 /// The generators of a batch, as the engine has them.
@@ -170,7 +170,7 @@ impl Pipeline for EnginePipeline {
     ) -> Result<Tensor, PipelineError> {
         let sampler = sampler(&job.sampler)?;
         let scheduler = Scheduler::parse(&job.scheduler)
-            .ok_or_else(|| unknown("scheduler", &job.scheduler, (CATALOGUE.schedulers)()))?;
+            .ok_or_else(|| unknown("scheduler", &job.scheduler, &(CATALOGUE.schedulers)()))?;
         let padding = match job.padding {
             Padding::Apart => atelier_engine::Padding::Apart,
             Padding::Empty => self.engine.padding().map_err(convert::failed)?,

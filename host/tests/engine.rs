@@ -122,7 +122,7 @@ impl StepObserver for Watcher {
         assert_eq!((rows, tokens, cond.data.len()), (2, 77, 2 * 77 * width));
         if let Some(tokens) = self.tokens {
             let data = vec![0.1; rows * tokens * width];
-            *cond = Conditioning { shape: [rows, tokens, width], data };
+            *cond = Conditioning { shape: [rows, tokens, width], data, ..Conditioning::default() };
         }
         self.note(Point::Denoiser, at)
     }

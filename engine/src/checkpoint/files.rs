@@ -41,7 +41,7 @@ pub(crate) struct Files {
     /// Whether the scheduler's configuration does not know what the network predicts: files of SD 2
     /// do not tell.
     pub(crate) ask_prediction: bool,
-    pub(crate) files: Vec<ModelFile>,
+    pub(crate) on_disk: Vec<ModelFile>,
 }
 
 impl Files {
@@ -72,6 +72,6 @@ impl Files {
         let file = |part, source: &Source| ModelFile::new(part, source.weights.file().to_owned());
         let mut files = vec![file(Part::Unet, &unet), file(Part::Vae, &vae)];
         files.extend(texts.iter().map(|(source, _)| file(Part::TextEncoder, source)));
-        Ok(Self { unet, vae, texts, scheduler, ask_prediction: false, files })
+        Ok(Self { unet, vae, texts, scheduler, ask_prediction: false, on_disk: files })
     }
 }

@@ -133,7 +133,6 @@ impl Guided<'_> {
         let early = s.skip_early_cond != 0.0
             && self.calls as f64 / self.planned.max(1) as f64 <= s.skip_early_cond;
         let late = (self.calls % 2 == 1 || s.s_min_uncond_all) && sigma < s.s_min_uncond;
-        let is_one = |value: f64| (value - 1.0).abs() < f64::EPSILON;
         let whole = || self.cond.weights().iter().all(|parts| is_one(parts.iter().sum()));
         early || late || is_one(self.cfg_scale) && whole()
     }
@@ -206,7 +205,7 @@ impl Guided<'_> {
     /// Where that was left out A1111 takes the first part's for it.
     fn merged(&self, cond: Tensor, uncond: Option<&Tensor>) -> Tensor {
         let weights = self.cond.weights();
-        if weights.iter().all(|parts| matches!(parts[..], [weight] if weight == 1.0)) {
+        if weights.iter().all(|parts| matches!(parts[..], [weight] if is_one(weight))) {
             return cond;
         }
         let firsts = weights.iter().scan(0, |next, parts| {
@@ -241,6 +240,10 @@ impl Guided<'_> {
         let (skip, out) = (skip as f32, out as f32);
         x.clone().zip(answer, |x, answer| skip * x + out * answer)
     }
+}
+
+fn is_one(value: f64) -> bool {
+    (value - 1.0).abs() < f64::EPSILON
 }
 
 /// Rows, tokens, width, and the width of the rows' vectors.

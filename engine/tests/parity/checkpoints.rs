@@ -132,8 +132,10 @@ fn a_single_file_is_what_its_folder_is() {
     }
 }
 
+type Shapes = BTreeMap<String, Vec<usize>>;
+
 /// The tensors of a published checkpoint: its name for each, the shape, and diffusers' name.
-fn published(kind: &str) -> (BTreeMap<String, Vec<usize>>, Vec<(String, String)>) {
+fn published(kind: &str) -> (Shapes, Vec<(String, String)>) {
     let file = std::fs::File::open(folder(&format!("{kind}.tsv.gz"))).unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
@@ -208,7 +210,7 @@ fn published_files_are_read_as_what_they_are() {
     }
 }
 
-fn sizes(encoder: &TextEncoder, shapes: &BTreeMap<String, Vec<usize>>) -> (u64, u64, u64, String) {
+fn sizes(encoder: &TextEncoder, shapes: &Shapes) -> (u64, u64, u64, String) {
     let config = encoder.config(shapes).unwrap();
     let number = |key: &str| config[key].as_u64().unwrap();
     let act = config["hidden_act"].as_str().unwrap().to_owned();

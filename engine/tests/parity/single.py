@@ -127,8 +127,8 @@ def write(file, unet, vae, texts, told):
 
 
 def published(folder):
-    """Names and shapes of the tensors of SD 1.5, SD 2.1 and SDXL: `file's name, shape, diffusers' name`
-    where that is one tensor."""
+    """Lists of the tensors of SD 1.5, SD 2.1, SDXL and the default checkpoint: the file's name, the
+    shape, and diffusers' name where that is one tensor."""
     cross, plain = "CrossAttnDownBlock2D", "DownBlock2D"
     up = lambda kinds: tuple(kind.replace("Down", "Up") for kind in reversed(kinds))
     def unet(down, **config):
@@ -170,16 +170,26 @@ def published(folder):
             open_clip(clip_g.state_dict(), "conditioner.embedders.1.model."),
         ]),
     }
+    checkpoint = folder.parents[2] / "models/atelier-emoji-64"
+    with torch.device("meta"):
+        config = lambda kind, part: kind.from_config(kind.load_config(checkpoint / part))
+        emoji = config(UNet2DConditionModel, "unet"), config(AutoencoderKL, "vae")
+        encoder = CLIPTextModel(CLIPTextConfig.from_pretrained(checkpoint / "text_encoder"))
+    listing(folder, "emoji", *emoji, [clip(encoder.state_dict(), "cond_stage_model.")])
     for name, (unet, texts) in kinds.items():
-        names = unet_names(unet.config)
-        back = {f"model.diffusion_model.{unet_key(k, names)}": f"unet {k}" for k in unet.state_dict()}
-        back |= {f"first_stage_model.{vae_key(k, 4)}": f"vae {k}" for k in vae.state_dict()}
-        tensors = single(unet, vae, texts)
-        lines = [
-            "\t".join([key, "x".join(map(str, value.shape)), back.get(key, "")])
-            for key, value in sorted(tensors.items())
-        ]
-        data = ("\n".join(lines) + "\n").encode()
-        with open(folder / f"{name}.tsv.gz", "wb") as file:
-            file.write(gzip.compress(data, mtime=0))
-        print(name, len(lines), "tensors")
+        listing(folder, name, unet, vae, texts)
+
+
+def listing(folder, name, unet, vae, texts):
+    names = unet_names(unet.config)
+    back = {f"model.diffusion_model.{unet_key(k, names)}": f"unet {k}" for k in unet.state_dict()}
+    back |= {f"first_stage_model.{vae_key(k, len(vae.config.block_out_channels))}": f"vae {k}" for k in vae.state_dict()}
+    tensors = single(unet, vae, texts)
+    lines = [
+        "\t".join([key, "x".join(map(str, value.shape)), back.get(key, "")])
+        for key, value in sorted(tensors.items())
+    ]
+    data = ("\n".join(lines) + "\n").encode()
+    with open(folder / f"{name}.tsv.gz", "wb") as file:
+        file.write(gzip.compress(data, mtime=0))
+    print(name, len(lines), "tensors")

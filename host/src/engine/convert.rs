@@ -1,5 +1,7 @@
 //! Data of the run as data of the engine, and back.
 
+use atelier_engine::Entry;
+
 use crate::run::pipeline::{
     Conditioning, PipelineError, SamplerSettings, ScheduledConditioning, Start, Tensor,
     TextSettings,
@@ -31,15 +33,17 @@ pub(super) fn schedule(
     text: ScheduledConditioning,
 ) -> Result<atelier_engine::ScheduledConditioning, PipelineError> {
     let texts = text.texts.into_iter().map(conditioning).collect::<Result<_, _>>()?;
-    atelier_engine::ScheduledConditioning::new(text.weights, texts, &text.entries).map_err(failed)
+    let entries = text.entries.into_iter().map(|(until, text)| Entry { until, text }).collect();
+    atelier_engine::ScheduledConditioning::new(text.weights, texts, entries).map_err(failed)
 }
 
 pub(super) fn schedule_back(
     text: atelier_engine::ScheduledConditioning,
     old_timelines: bool,
 ) -> ScheduledConditioning {
-    let (weights, texts, entries) = text.into_parts();
-    let texts = texts.into_iter().map(conditioning_back).collect();
+    let weights = text.weights().to_vec();
+    let entries = text.entries().iter().map(|entry| (entry.until, entry.text)).collect();
+    let texts = text.into_texts().into_iter().map(conditioning_back).collect();
     ScheduledConditioning { weights, texts, entries, old_timelines }
 }
 

@@ -65,7 +65,7 @@ impl ActiveRun<'_> {
             self.hold_picture(&batch, 0);
             self.hooks.seam.host_enters("execute");
             self.batch_hook(Hook::BeforeProcessBatch, &mut batch)?;
-            self.take_networks(&mut batch);
+            take_networks(&mut batch);
             self.batch_hook(Hook::ProcessBatch, &mut batch)?;
             let latents = self.sample(pipeline.as_ref(), &batch, init.as_ref())?;
             let pictures = self.decode(pipeline.as_ref(), &mut batch, latents)?;
@@ -134,22 +134,6 @@ impl ActiveRun<'_> {
         let Self { params, names, hooks, .. } = self;
         let frame = batch.frame(hook);
         hooks.call(frame, batch.lend(params.lend(Stage::new(), names, false)))
-    }
-
-    /// Takes the tags of extra networks out of the prompts; the infotext keeps them.
-    fn take_networks(&mut self, batch: &mut Batch) {
-        let mut networks = Vec::new();
-        for (index, prompt) in batch.prompts.iter_mut().enumerate() {
-            let (text, tags) = take_tags(prompt);
-            *prompt = text;
-            // As in A1111, those of the first prompt count for the whole batch.
-            if index == 0 {
-                networks = tags;
-            }
-        }
-        for tag in networks {
-            tracing::warn!(kind = tag.kind, "no network is loaded for a tag in the prompt");
-        }
     }
 
     /// The starting pictures as latents, one per picture of a batch.
@@ -242,6 +226,22 @@ impl ActiveRun<'_> {
             *finished = Picture { image, infotext, ..finished.clone() };
         }
         outcome
+    }
+}
+
+/// Takes the tags of extra networks out of the prompts; the infotext keeps them.
+fn take_networks(batch: &mut Batch) {
+    let mut networks = Vec::new();
+    for (index, prompt) in batch.prompts.iter_mut().enumerate() {
+        let (text, tags) = take_tags(prompt);
+        *prompt = text;
+        // As in A1111, those of the first prompt count for the whole batch.
+        if index == 0 {
+            networks = tags;
+        }
+    }
+    for tag in networks {
+        tracing::warn!(kind = tag.kind, "no network is loaded for a tag in the prompt");
     }
 }
 

@@ -60,8 +60,11 @@ fn tag(text: &str) -> Option<(&str, &str, &str)> {
 mod tests {
     use super::*;
 
+    /// Kind, positional and named arguments.
+    type Expected<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)]);
+
     #[track_caller]
-    fn check(prompt: &str, text: &str, tags: &[(&str, &[&str], &[(&str, &str)])]) {
+    fn check(prompt: &str, text: &str, tags: &[Expected<'_>]) {
         let owned = |text: &&str| (*text).to_owned();
         let tags = tags.iter().map(|(kind, positional, named)| Tag {
             kind: (*kind).to_owned(),

@@ -101,7 +101,7 @@ pub(super) fn open(file: &Path) -> Result<Files, LoadError> {
         ask_prediction: !told && text_width == text::SD2_WIDTH,
         texts,
         scheduler,
-        files: vec![ModelFile::new(Part::Unet, file.to_owned())],
+        on_disk: vec![ModelFile::new(Part::Unet, file.to_owned())],
     })
 }
 

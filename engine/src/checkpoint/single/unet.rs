@@ -119,9 +119,9 @@ impl Plan {
         let places = self.places();
         move |name| {
             // The longest known beginning that ends at a dot.
-            let ends = name.match_indices('.').map(|(at, _)| at + 1);
-            let known = ends.filter_map(|end| Some((&name[end..], places.get(&name[..end])?)));
-            let Some((rest, place)) = known.last() else { return format!("{prefix}{name}").into() };
+            let mut ends = name.rmatch_indices('.').map(|(at, _)| at + 1);
+            let known = ends.find_map(|end| Some((&name[end..], places.get(&name[..end])?)));
+            let Some((rest, place)) = known else { return format!("{prefix}{name}").into() };
             let renamed = RESNET.iter().filter(|_| name.contains("resnets.")).find_map(|(d, l)| {
                 let rest = rest.strip_prefix(d)?.strip_prefix('.')?;
                 Some(format!("{prefix}{place}{l}.{rest}"))
