@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::Tensor as Array;
 
 use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo};
 use crate::conditioning::Conditioning;
 use crate::error::EngineError;
+use crate::lora::{self, LoraFit, LoraUse, Target};
 use crate::prompt::{Pass, Scheduled, SubPrompt, TextSettings, schedules, sub_prompts};
 use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
 use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
@@ -15,6 +17,7 @@ use crate::tensor::Tensor;
 use crate::text::TextEncoders;
 use crate::unet::Unet;
 use crate::vae::Vae;
+use crate::weights::Layers;
 
 /// What a prompt is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +41,12 @@ impl Side {
 /// threads.
 pub struct Engine {
     info: ModelInfo,
-    text: TextEncoders,
-    unet: Unet,
-    vae: Vae,
+    text: Arc<TextEncoders>,
+    pub(crate) unet: Arc<Unet>,
+    vae: Arc<Vae>,
     schedule: DiscreteSchedule,
+    /// The layers of the UNet, and of each text encoder.
+    layers: Vec<Layers>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -62,6 +67,8 @@ impl Engine {
 
     /// Loads the parts that were found.
     pub(crate) fn build(path: &Path, files: Files) -> Result<Self, LoadError> {
+        let networks = std::iter::once(&files.unet).chain(files.texts.iter().map(|(it, _)| it));
+        let layers = networks.map(|network| network.weights.layers()).collect();
         let unet = Unet::load(&files.unet)?;
         let vae = Vae::load(&files.vae)?;
         let text = TextEncoders::load(&files.texts)?;
@@ -98,7 +105,65 @@ impl Engine {
             files: files.on_disk,
         };
         tracing::debug!(name = info.name, text_width, "checkpoint loaded");
-        Ok(Self { info, text, unet, vae, schedule })
+        let (text, unet, vae) = (Arc::new(text), Arc::new(unet), Arc::new(vae));
+        Ok(Self { info, text, unet, vae, schedule, layers })
+    }
+
+    /// The same with LoRAs added to its weights, and what became of each. What they do not touch is
+    /// shared: this engine stays as it is, and both are used side by side.
+    ///
+    /// # Errors
+    /// [`LoadError`] where the checkpoint can no longer be read.
+    pub fn with_loras(&self, uses: &[LoraUse]) -> Result<(Self, Vec<LoraFit>), LoadError> {
+        let (patches, fits) = lora::patches(uses, &self.targets(), self.layers.len());
+        let mut files = Files::open(&self.info.folder)?;
+        let networks =
+            std::iter::once(&mut files.unet).chain(files.texts.iter_mut().map(|(it, _)| it));
+        let mut patched = Vec::new();
+        for ((network, layers), patches) in networks.zip(&self.layers).zip(patches) {
+            patched.push(!patches.is_empty());
+            network.weights = network.weights.patched(layers.clone(), patches);
+        }
+        let any = |which: &[bool]| which.iter().any(|patched| *patched);
+        let (unet, text) = (any(&patched[..1]), any(&patched[1..]));
+        let engine = Self {
+            info: self.info.clone(),
+            unet: if unet { Arc::new(Unet::load(&files.unet)?) } else { self.unet.clone() },
+            text: if text {
+                Arc::new(TextEncoders::load(&files.texts)?)
+            } else {
+                self.text.clone()
+            },
+            vae: self.vae.clone(),
+            schedule: self.schedule.clone(),
+            layers: self.layers.clone(),
+        };
+        Ok((engine, fits))
+    }
+
+    /// The layers that a LoRA can be added to, by all names that LoRAs have for them.
+    fn targets(&self) -> HashMap<String, Target> {
+        let original = self.unet.original_names();
+        let mut targets = HashMap::new();
+        for (network, layers) in self.layers.iter().enumerate() {
+            for (layer, shape) in layers.all() {
+                let is_text = network > 0;
+                let names = match network {
+                    0 => [format!("lora_unet_{layer}"), format!("lora_unet_{}", original(&layer))],
+                    number => {
+                        let name = layer.strip_prefix("text_model.").unwrap_or(&layer);
+                        let begin = if number == 1 { "lora_te" } else { "lora_te2" };
+                        [format!("{begin}_text_model_{name}"), format!("{begin}_{name}")]
+                    }
+                };
+                for name in names {
+                    let layer = layer.clone();
+                    let target = Target { network, layer, shape, is_text };
+                    targets.insert(name.replace('.', "_"), target);
+                }
+            }
+        }
+        targets
     }
 
     /// Facts about the checkpoint.

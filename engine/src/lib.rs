@@ -19,6 +19,7 @@ mod conditioning;
 mod engine;
 mod error;
 mod kernels;
+mod lora;
 mod noise;
 mod prompt;
 mod sampling;
@@ -33,6 +34,7 @@ pub use checkpoint::{LoadError, ModelFile, ModelInfo, Part};
 pub use conditioning::{Conditioning, ConditioningError};
 pub use engine::{Engine, Side};
 pub use error::EngineError;
+pub use lora::{Lora, LoraFit, LoraUse};
 pub use noise::{ImageRng, NoiseSource};
 pub use prompt::{
     BadWeight, Emphasis, Pass, Piece, Scheduled, SubPrompt, TextSettings, pieces, schedules,

@@ -39,11 +39,15 @@ impl Conv2d {
         outputs: usize,
         size: usize,
     ) -> std::result::Result<Self, LoadError> {
-        let weight = w.get([outputs, inputs, size, size], "weight")?;
-        let bias = w.get([outputs], "bias")?;
-        let join = || Tensor::cat(&[weight.flatten_from(1)?, bias.reshape((outputs, 1))?], 1);
-        let weight =
-            join().map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
+        let mut kept = w.layer((outputs, inputs * size * size), || {
+            let weight = w.get([outputs, inputs, size, size], "weight")?;
+            let bias = w.get([outputs], "bias")?;
+            let join = || Tensor::cat(&[weight.flatten_from(1)?, bias.reshape((outputs, 1))?], 1);
+            let weight = join()
+                .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
+            Ok(vec![weight])
+        })?;
+        let weight = kept.swap_remove(0);
         Ok(Self { weight, patch: Patch { size, stride: 1, padding: size / 2 } })
     }
 

@@ -20,8 +20,9 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
-        let bias = w.get([outputs], "bias")?;
-        Ok(Self { bias: Some(bias), ..Self::load_without_bias(w, inputs, outputs)? })
+        Self::keep(w, (outputs, inputs), || {
+            Ok(vec![w.get([outputs, inputs], "weight")?, w.get([outputs], "bias")?])
+        })
     }
 
     /// Reads `weight` (`[outputs, inputs]`).
@@ -30,7 +31,7 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
-        Self::new(w, &w.get([outputs, inputs], "weight")?, None)
+        Self::keep(w, (outputs, inputs), || Ok(vec![w.get([outputs, inputs], "weight")?]))
     }
 
     /// Reads a 1×1 convolution (`[outputs, inputs, 1, 1]`) and its bias: over tokens it is a
@@ -40,22 +41,27 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
-        let weight = w.get([outputs, inputs, 1, 1], "weight")?;
-        let weight = weight
-            .reshape((outputs, inputs))
-            .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
-        Self::new(w, &weight, Some(w.get([outputs], "bias")?))
+        Self::keep(w, (outputs, inputs), || {
+            let weight = w.get([outputs, inputs, 1, 1], "weight")?;
+            let weight = weight
+                .reshape((outputs, inputs))
+                .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
+            Ok(vec![weight, w.get([outputs], "bias")?])
+        })
     }
 
-    fn new(
+    fn keep(
         w: &Weights,
-        weight: &Tensor,
-        bias: Option<Tensor>,
+        shape: (usize, usize),
+        read: impl FnOnce() -> std::result::Result<Vec<Tensor>, LoadError>,
     ) -> std::result::Result<Self, LoadError> {
+        let mut tensors = w.layer(shape, read)?.into_iter();
+        let weight = tensors.next().map(|weight| weight.t());
+        let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
         let weight = weight
-            .t()
+            .ok_or_else(missing)?
             .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
-        Ok(Self { weight, bias })
+        Ok(Self { weight, bias: tensors.next() })
     }
 
     /// Values that it gives for a row.

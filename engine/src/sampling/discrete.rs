@@ -45,7 +45,7 @@ fn linear() -> String {
 }
 
 /// One noise level for each timestep of the training, and what lies between.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct DiscreteSchedule {
     prediction: Prediction,
     /// What is left of the picture at each timestep (`alphas_cumprod`).

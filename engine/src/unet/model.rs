@@ -5,7 +5,7 @@ use candle_core::{Device, Result, Tensor};
 use super::blocks::{Down, Middle, Plan, Up};
 use super::config::UnetConfig;
 use super::time::TimeEmbedding;
-use crate::checkpoint::{LoadError, Source};
+use crate::checkpoint::{LoadError, Source, original_names};
 use crate::kernels::{Conv2d, GroupNorm, Linear, Then};
 
 /// diffusers' `UNet2DConditionModel`.
@@ -91,6 +91,14 @@ impl Unet {
     /// Values of the vector that it takes beside the text, 0 without one.
     pub(crate) fn vector_width(&self) -> usize {
         self.config.vector_width
+    }
+
+    /// What the original code calls a layer of this network.
+    pub(crate) fn original_names(&self) -> impl Fn(&str) -> String + use<> {
+        let levels = &self.config.levels;
+        let down: Vec<_> = levels.iter().map(|it| (it.layers, it.depth_down > 0)).collect();
+        let up = levels.iter().rev().map(|it| (it.layers + 1, it.depth_up > 0));
+        original_names(&down, &up.collect::<Vec<_>>())
     }
 
     /// Whether it predicts the velocity, by the test of A1111 v1.10.1 for files of SD 2: at the last

@@ -1,5 +1,7 @@
 //! Memory-mapped safetensors: the only module that maps files.
 
+mod patches;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use candle_core::safetensors::{Load, MmapedSafetensors};
 use candle_core::{DType, Device, Tensor};
 
 use crate::checkpoint::LoadError;
+pub(crate) use patches::{Delta, Layers, Patches};
 
 /// One safetensors file, seen from a key prefix. Cloning is cheap.
 #[derive(Clone)]
@@ -17,6 +20,8 @@ pub(crate) struct Weights {
     prefix: String,
     /// For files that name their tensors otherwise than diffusers.
     names: Option<Arc<Names>>,
+    layers: Layers,
+    patches: Option<Arc<Patches>>,
 }
 
 /// Where a file has the tensor that diffusers has under a name.
@@ -55,7 +60,14 @@ impl Weights {
         // that is rewritten in that moment is a broken checkpoint for every program.
         let map = unsafe { MmapedSafetensors::new(file) }
             .map_err(|source| LoadError::Weights { file: file.to_owned(), source })?;
-        Ok(Self { file: file.into(), map: Arc::new(map), prefix: String::new(), names: None })
+        Ok(Self {
+            file: file.into(),
+            map: Arc::new(map),
+            prefix: String::new(),
+            names: None,
+            layers: Layers::default(),
+            patches: None,
+        })
     }
 
     pub(crate) fn file(&self) -> &Path {
@@ -65,6 +77,34 @@ impl Weights {
     /// The same file, asked for tensors under diffusers' names.
     pub(crate) fn named(&self, names: impl Fn(&str) -> Place + Send + Sync + 'static) -> Self {
         Self { names: Some(Arc::new(names)), ..self.clone() }
+    }
+
+    /// The layers that were loaded from here.
+    pub(crate) fn layers(&self) -> Layers {
+        self.layers.clone()
+    }
+
+    /// The same file with additions to some layers, the others taken from `layers`.
+    pub(crate) fn patched(&self, layers: Layers, patches: Patches) -> Self {
+        Self { layers, patches: Some(Arc::new(patches)), ..self.clone() }
+    }
+
+    /// The tensors that a layer keeps: shared where they are known and nothing is added to them, or
+    /// made of [`get`](Self::get). `shape` is that of its weights: outputs, and all the rest.
+    pub(crate) fn layer(
+        &self,
+        shape: (usize, usize),
+        make: impl FnOnce() -> Result<Vec<Tensor>, LoadError>,
+    ) -> Result<Vec<Tensor>, LoadError> {
+        if self.patches.as_ref().is_some_and(|patches| patches.contains_key(&self.prefix)) {
+            return make();
+        }
+        if let Some(known) = self.layers.get(&self.prefix) {
+            return Ok(known);
+        }
+        let made = make()?;
+        self.layers.keep(&self.prefix, shape, &made);
+        Ok(made)
     }
 
     /// All tensors of the file, by their names in it, with their shapes.
@@ -123,9 +163,30 @@ impl Weights {
             if place.transposed {
                 tensor = tensor.t()?;
             }
-            tensor.to_dtype(DType::F32)?.contiguous()?.reshape(&shape[..])
+            let mut tensor = tensor.to_dtype(DType::F32)?.contiguous()?.reshape(&shape[..])?;
+            for delta in self.deltas(name) {
+                tensor = (tensor + delta.tensor(&shape)?)?;
+            }
+            Ok(tensor)
         };
         read().map_err(|source| LoadError::Weights { file: self.file.to_path_buf(), source })
+    }
+
+    /// A tensor whose shape does not matter, as f32.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) fn get_any(&self, name: &str) -> Result<Tensor, LoadError> {
+        let file = || self.file.to_path_buf();
+        let load = |key: &str| self.map.get(key)?.load(&Device::Cpu)?.to_dtype(DType::F32);
+        let tensor =
+            load(&self.key(name)).map_err(|source| LoadError::Weights { file: file(), source })?;
+        Ok(tensor)
+    }
+
+    fn deltas(&self, name: &str) -> &[Arc<dyn Delta>] {
+        let patches = self.patches.as_ref().filter(|_| name == "weight");
+        patches.and_then(|patches| patches.get(&self.prefix)).map_or(&[], Vec::as_slice)
     }
 
     fn place(&self, name: &str) -> Place {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::sync::Arc;
 
 use super::{Reference, SEEDS, folder, source};
 use crate::checkpoint::single::{TextEncoder, UnetPlan, text_encoders, vae_config, vae_names};
@@ -10,9 +11,11 @@ use crate::prompt::TextSettings;
 use crate::sampling::Unobserved;
 use crate::unet::Unet;
 use crate::{
-    Engine, ImageRng, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings,
+    Engine, ImageRng, Lora, LoraUse, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings,
     ScheduledConditioning, Scheduler, Side, Start, Tensor,
 };
+
+type Shapes = BTreeMap<String, Vec<usize>>;
 
 /// What the reference was told.
 const TOLD: TextSettings = TextSettings {
@@ -132,7 +135,62 @@ fn a_single_file_is_what_its_folder_is() {
     }
 }
 
-type Shapes = BTreeMap<String, Vec<usize>>;
+/// A LoRA of the reference with its weights in text encoders and UNet.
+fn used(case: &str, text: f64, unet: f64) -> LoraUse {
+    let lora = Lora::load(&folder(case).join("lora.safetensors")).unwrap();
+    LoraUse { lora: Arc::new(lora), text, unet, ranks: None }
+}
+
+#[test]
+fn a_lora_is_added_to_text_encoders_and_unet() {
+    for (case, t) in [("sd15", 481.0), ("sd2", 481.0), ("xl", 481.37)] {
+        let (reference, plain) = (Reference::of(case), Engine::load(&folder(case)).unwrap());
+        let encode = |engine: &Engine| engine.encode_prompts(&["red heart"], TOLD).unwrap();
+        let answer = |engine: &Engine| {
+            let (x, context) = (reference.array("x"), reference.array("context"));
+            let vector = (case == "xl").then(|| reference.array("unet_vector"));
+            engine.unet.forward(x, t, context, vector).unwrap()
+        };
+        let before = encode(&plain);
+        let (with, fits) = plain.with_loras(&[used(case, 0.5, 0.7)]).unwrap();
+        assert!(fits[0].added > 10 && fits[0].left_out == 0, "{case}: {fits:?}");
+        reference.compare("lora_text", encode(&with).data());
+        reference.compare_array("lora_unet", &answer(&with));
+        // Two halves are a whole, and the engine without it is what it was.
+        let halves = [used(case, 0.25, 0.3), used(case, 0.25, 0.4)];
+        let (halves, _) = plain.with_loras(&halves).unwrap();
+        reference.compare("lora_text", encode(&halves).data());
+        reference.compare_array("lora_unet", &answer(&halves));
+        assert_eq!(encode(&plain), before, "{case}");
+        let (without, fits) = plain.with_loras(&[used(case, 0.0, 0.0)]).unwrap();
+        assert!(fits[0].added > 10);
+        assert_eq!(encode(&without), before, "{case}");
+    }
+}
+
+#[test]
+fn a_lora_of_another_kind_of_model_is_left_out() {
+    let engine = Engine::load(&folder("sd15")).unwrap();
+    let (_, fits) = engine.with_loras(&[used("xl", 1.0, 1.0)]).unwrap();
+    // These are so small that some sizes are equal.
+    assert!(fits[0].left_out > 10 * fits[0].added, "{fits:?}");
+    let error = Lora::load(&folder("sd15").join("reference.safetensors")).unwrap_err();
+    assert!(error.to_string().contains("no LoRA that this engine can read"), "{error}");
+}
+
+#[test]
+fn fewer_ranks_of_a_lora_are_less_of_it() {
+    let engine = Engine::load(&folder("sd15")).unwrap();
+    let encode = |ranks| {
+        let used = LoraUse { ranks, ..used("sd15", 1.0, 0.0) };
+        let (engine, _) = engine.with_loras(&[used]).unwrap();
+        engine.encode_prompts(&["red heart"], TOLD).unwrap()
+    };
+    let all = encode(None);
+    assert_eq!(encode(Some(3)), all);
+    assert_eq!(encode(Some(30)), all);
+    assert!(encode(Some(1)) != all && encode(Some(1)) != encode(Some(2)));
+}
 
 /// The tensors of a published checkpoint: its name for each, the shape, and diffusers' name.
 fn published(kind: &str) -> (Shapes, Vec<(String, String)>) {

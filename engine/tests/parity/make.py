@@ -1,6 +1,7 @@
 """Makes the reference data of this folder: tiny checkpoints with random weights, and what diffusers,
 transformers, k-diffusion and torch compute with them. See README.md."""
 
+import copy
 import importlib.util
 import json
 import sys
@@ -242,6 +243,11 @@ def case(kd, name, unet_config, vae_config, text_config, prediction="epsilon", p
     run_reference(out, kd, unet, scheduler, two(0), two(1))
 
     if name != "groups":
+        begins = {"lora_unet_": (unet, 0.7, IN_UNET), "lora_te_": (encoder, 0.5, IN_TEXT)}
+        merged = lora(folder / "lora.safetensors", begins, 7)
+        out["lora_text"] = merged["lora_te_"](chunks(tok, PROMPTS[0])).last_hidden_state
+        added = merged["lora_unet_"]
+        out["lora_unet"] = added(out["x"], torch.tensor(481.0), encoder_hidden_states=out["context"]).sample
         write_single(folder, unet, vae, encoder, scheduler)
     save(unet, folder / "unet")
     save(vae, folder / "vae", half=name != "sd2")
@@ -249,6 +255,44 @@ def case(kd, name, unet_config, vae_config, text_config, prediction="epsilon", p
     scheduler.save_pretrained(folder / "scheduler")
     save_file({k: v.float().contiguous() for k, v in out.items()}, folder / "reference.safetensors")
     print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
+
+
+def lora(file, networks, seed, original=None):
+    """A LoRA in kohya's layout for some layers of each network, and the networks with it: `up @ down`
+    times alpha by rank, in convolutions with a 3x3 middle in one and without in the other."""
+    g = torch.Generator().manual_seed(seed)
+    randn = lambda *shape: (0.3 * torch.randn(shape, generator=g)).half().float()
+    out, merged = {}, {}
+    for begin, (network, weight, wanted) in networks.items():
+        merged[begin] = copy.deepcopy(network)
+        for name, module in merged[begin].named_modules():
+            middle = name.endswith("conv2")
+            if not any(name.endswith(end) for end in wanted):
+                continue
+            rows, columns, *places = module.weight.shape
+            rank, alpha = 3, 2.0
+            up, down = randn(rows, rank), randn(rank, columns * (1 if middle else np.prod(places, dtype=int)))
+            if middle:
+                mid = randn(rank, rank, *places)
+                delta = torch.einsum("nmkl,in,mj->ijkl", mid, up, down)
+            else:
+                delta = (up @ down).reshape(module.weight.shape)
+            module.weight += weight * delta * alpha / rank
+            called = begin + (original(name) if original and "unet" in begin else name).replace(".", "_")
+            if places:
+                ones = [1] * len(places)
+                up, down = up.reshape(*up.shape, *ones), down.reshape(rank, columns, *(ones if middle else places))
+            out[f"{called}.lora_up.weight"], out[f"{called}.lora_down.weight"] = up, down
+            out[f"{called}.alpha"] = torch.tensor(alpha)
+            if middle:
+                out[f"{called}.lora_mid.weight"] = mid
+    assert len(out) > 20
+    save_file({key: value.half().contiguous() for key, value in out.items()}, file)
+    return merged
+
+
+IN_UNET = ("attn1.to_q", "attn2.to_out.0", "attn2.to_k", "ff.net.0.proj", "proj_in", "conv1", "conv2")
+IN_TEXT = ("self_attn.q_proj", "self_attn.out_proj", "mlp.fc1")
 
 
 def told(unet, vae, scheduler=None, **texts):
@@ -308,7 +352,7 @@ def xl_case(kd):
 
     # Height, width, top, left, height, width.
     ids = torch.tensor([[48.0, 64.0, 8.0, 4.0, 48.0, 64.0]])
-    def encode(text):
+    def encode(text, first=first, second=second):
         one = first(chunks(first_tok, text), output_hidden_states=True)
         two = second(chunks(second_tok, text), output_hidden_states=True)
         states = torch.cat([one.hidden_states[-2], two.hidden_states[-2]], -1)
@@ -324,10 +368,21 @@ def xl_case(kd):
     out["x"], out["context"], vectors = randn(2, *SHAPE), randn(2, 77, 28), randn(2, 20)
     two = lambda row: row.repeat(2, *[1] * (row.dim() - 1))
     out["unet_vector"] = torch.cat([vectors, two(waves)], -1)
-    def forward(x, t, text, vector):
+    def forward(x, t, text, vector, unet=unet):
         added = dict(text_embeds=vector, time_ids=two(ids).to(x.dtype))
         return unet(x, t, encoder_hidden_states=text, added_cond_kwargs=added).sample
     out["unet_481_37"] = forward(out["x"], torch.tensor(481.37), out["context"], vectors)
+    # LoRAs for this kind name the layers as the original code does.
+    names = single.unet_names(unet.config)
+    original = lambda name: single.unet_key(name + ".weight", names).removesuffix(".weight")
+    merged = lora(folder / "lora.safetensors", {
+        "lora_unet_": (unet, 0.7, IN_UNET), "lora_te1_": (first, 0.5, IN_TEXT),
+        "lora_te2_": (second, 0.5, IN_TEXT),
+    }, 7, original)
+    out["lora_text"], _ = encode(PROMPTS[0], merged["lora_te1_"], merged["lora_te2_"])
+    out["lora_unet"] = forward(
+        out["x"], torch.tensor(481.37), out["context"], vectors, merged["lora_unet_"]
+    )
 
     class Told:
         """The UNet for `run_reference`, which knows of no vectors: they go with their texts."""

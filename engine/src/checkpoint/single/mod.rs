@@ -21,6 +21,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
+pub(crate) use unet::original_names;
 
 use super::{Config, Files, LoadError, ModelFile, Part, Source, TokenizerFiles};
 use crate::weights::Weights;
@@ -53,7 +54,7 @@ pub(super) fn open(file: &Path) -> Result<Files, LoadError> {
             return Err(foreign(format!("it has no {what}, no tensor begins with {prefix}")));
         }
     }
-    let said = metadata(file)?;
+    let said = said(file)?;
     let said = |part: &str| said.get(part).cloned().unwrap_or(Value::Null);
     let config = |mut value: Value, part: &str| {
         if let (Some(value), Value::Object(said)) = (value.as_object_mut(), said(part)) {
@@ -137,20 +138,10 @@ fn stranger(shapes: &Shapes) -> Option<&'static str> {
     }
 }
 
-/// What the file's metadata says.
-fn metadata(file: &Path) -> Result<Map<String, Value>, LoadError> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut reader = std::fs::File::open(file)?;
-        let mut length = [0; 8];
-        reader.read_exact(&mut length)?;
-        let mut header = Vec::new();
-        reader.take(u64::from_le_bytes(length).min(LONGEST_HEADER)).read_to_end(&mut header)?;
-        Ok(header)
-    };
-    let header = read().map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
+/// What the file's metadata says of its configuration.
+fn said(file: &Path) -> Result<Map<String, Value>, LoadError> {
     let json = |source| LoadError::Json { file: file.to_owned(), source };
-    let header: Value = serde_json::from_slice(&header).map_err(json)?;
-    let told = &header["__metadata__"];
+    let told = metadata(file)?;
     let mut said: Map<String, Value> = match told[METADATA].as_str() {
         Some(text) => serde_json::from_str(text).map_err(json)?,
         None => Map::new(),
@@ -165,6 +156,25 @@ fn metadata(file: &Path) -> Result<Map<String, Value>, LoadError> {
         said.insert("scheduler".to_owned(), json!({ "prediction_type": prediction }));
     }
     Ok(said)
+}
+
+/// The metadata of a file of safetensors, null without any.
+///
+/// # Errors
+/// [`LoadError::Read`] or [`LoadError::Json`].
+pub(crate) fn metadata(file: &Path) -> Result<Value, LoadError> {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut reader = std::fs::File::open(file)?;
+        let mut length = [0; 8];
+        reader.read_exact(&mut length)?;
+        let mut header = Vec::new();
+        reader.take(u64::from_le_bytes(length).min(LONGEST_HEADER)).read_to_end(&mut header)?;
+        Ok(header)
+    };
+    let header = read().map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
+    let json = |source| LoadError::Json { file: file.to_owned(), source };
+    let mut header: Value = serde_json::from_slice(&header).map_err(json)?;
+    Ok(header.get_mut("__metadata__").map(Value::take).unwrap_or_default())
 }
 
 /// The number in `prefix<number>…` of all keys: how many there are, counted from 0.

@@ -42,6 +42,46 @@ pub(crate) struct Plan {
     added: Option<usize>,
 }
 
+/// What the original code calls the layers of a network that diffusers has: `down` and `up` tell for
+/// each resolution how many resnets it has and whether attention follows them. LoRAs for SDXL use
+/// these names.
+pub(crate) fn original_names(
+    down: &[(usize, bool)],
+    up: &[(usize, bool)],
+) -> impl Fn(&str) -> String + use<> {
+    let list = |levels: &[(usize, bool)], first: usize, place: fn(usize, bool) -> String| {
+        let mut next = first;
+        let mut list = Vec::new();
+        for (at, (resnets, attends)) in levels.iter().enumerate() {
+            let mut level = Level { resnets: (next..next + resnets).collect(), ..Level::default() };
+            next += resnets;
+            if at + 1 < levels.len() {
+                level.change = Some(place(next, *attends));
+            }
+            // Going down the change is an item of its own.
+            next += first;
+            list.push(level);
+        }
+        list
+    };
+    let plan = Plan {
+        prefix: String::new(),
+        down: list(down, 1, |next, _| format!("{next}.0.op")),
+        up: list(up, 0, |next, attends| {
+            format!("{}.{}.conv", next.saturating_sub(1), if attends { 2 } else { 1 })
+        }),
+        channels: (0, 0),
+        text_width: 0,
+        linear_projection: false,
+        added: None,
+    };
+    let names = plan.names();
+    move |layer| {
+        let key = names(&format!("{layer}.weight")).key;
+        key.strip_suffix(".weight").unwrap_or(&key).to_owned()
+    }
+}
+
 impl Plan {
     /// Reads it off the tensors below `prefix`; the error is what is missing.
     pub(crate) fn of(shapes: &Shapes, prefix: &str) -> Result<Self, String> {
