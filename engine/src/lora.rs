@@ -135,6 +135,11 @@ impl Lora {
         Ok(Self { file: file.to_owned(), hash, modules, unknown })
     }
 
+    /// The name that a file says it was saved under, where it says one.
+    pub fn alias(file: &Path) -> Option<String> {
+        metadata(file).ok()?["ss_output_name"].as_str().map(str::to_owned)
+    }
+
     /// The file.
     pub fn file(&self) -> &Path {
         &self.file
@@ -300,7 +305,7 @@ mod tests {
         }
     }
 
-    /// LyCORIS: the product of two products, place by place.
+    /// The product of two products, place by place.
     #[test]
     fn a_loha_is_one_product_times_another() {
         let tensor = |rows: [[f32; 2]; 2]| Tensor::new(&rows, &Device::Cpu).ok();

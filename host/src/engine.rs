@@ -7,19 +7,24 @@ mod bridge;
 mod build;
 mod convert;
 mod hashes;
+mod loras;
 mod provider;
 
-use std::any::Any;
+use std::{
+    any::Any,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use atelier_engine::{Engine, ImageRng, Pass, Sampler, Scheduler, Side, schedules};
 use bridge::Bridge;
 pub use hashes::HashCache;
+use loras::WithLoras;
 pub use provider::{EngineProvider, checkpoint_name, is_checkpoint};
 
 use crate::run::pipeline::{
-    Catalogue, Conditioning, Heeds, ModelInfo, NoiseSource, NoiseStream, Padding, Pipeline,
-    PipelineError, PromptBatch, SampleJob, ScheduledConditioning, Seeds, StepObserver, Tensor,
-    TextSettings,
+    Catalogue, Conditioning, Heeds, LoraOutcome, LoraUse, ModelInfo, NoiseSource, NoiseStream,
+    Padding, Pipeline, PipelineError, PromptBatch, SampleJob, ScheduledConditioning, Seeds,
+    StepObserver, Tensor, TextSettings,
 };
 
 /// A loaded checkpoint as runs draw with it.
@@ -28,6 +33,8 @@ pub struct EnginePipeline {
     engine: Engine,
     model: ModelInfo,
     build: String,
+    /// The last one with LoRAs: runs after another with the same ones share it.
+    with_loras: Mutex<Option<WithLoras>>,
 }
 
 impl EnginePipeline {
@@ -44,7 +51,7 @@ impl EnginePipeline {
             size_multiple: size(info.size_multiple()),
             latent_channels: size(info.latent_channels),
         };
-        Self { engine, model, build: build::describe() }
+        Self { engine, model, build: build::describe(), with_loras: Mutex::default() }
     }
 
     /// The engine itself.
@@ -194,6 +201,19 @@ impl Pipeline for EnginePipeline {
         let mut bridge = Bridge::new(observer);
         let sampled = self.engine.sample(job, &mut bridge);
         sampled.map(convert::tensor_back).map_err(|error| bridge.cause(error))
+    }
+
+    fn with_loras(
+        &self,
+        uses: &[LoraUse],
+    ) -> Result<(Arc<dyn Pipeline>, Vec<LoraOutcome>), PipelineError> {
+        let mut last = self.with_loras.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_none_or(|last| !last.is_for(uses)) {
+            // The old one makes room first, unless a run still draws with it.
+            *last = None;
+            *last = Some(WithLoras::load(self, uses)?);
+        }
+        last.as_ref().map(WithLoras::get).ok_or_else(|| convert::failed("no LoRA was loaded"))
     }
 
     fn build(&self) -> String {

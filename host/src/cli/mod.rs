@@ -118,7 +118,7 @@ enum Command {
     /// Lists and shows the records of runs
     #[command(subcommand)]
     Runs(runs::Runs),
-    /// Lists checkpoints
+    /// Lists checkpoints and LoRAs
     #[command(subcommand)]
     Models(models::Models),
     /// Lists styles

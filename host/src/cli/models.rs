@@ -1,6 +1,9 @@
 //! `atelier models`: the checkpoints there are.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
+use serde::Serialize;
 
 use super::{
     Global,
@@ -14,21 +17,40 @@ use crate::{engine::EngineProvider, run::pipeline::ModelProvider as _};
 pub(super) enum Models {
     /// Lists checkpoints, the default one first
     List,
+    /// Lists LoRAs, which are used in prompts: <lora:NAME:1>
+    Loras,
 }
 
 pub(super) fn run(ui: &Ui, global: &Global, command: &Models) -> Result<(), Failure> {
-    let Models::List = command;
     let atelier = host::open_bare(ui, global)?;
     let provider = EngineProvider::new(atelier.data());
-    let found = provider.list();
+    match command {
+        Models::List => {
+            let places: Vec<_> = provider.places().iter().map(|place| short_path(place)).collect();
+            let none = format!("no checkpoints in {}", places.join(", "));
+            list(ui, "checkpoint", &provider.list(), |it| (&it.name, &it.path), &none)
+        }
+        Models::Loras => {
+            let none = format!("no LoRAs in {}", short_path(provider.lora_folder()));
+            list(ui, "LoRA", &provider.loras(), |it| (&it.name, &it.path), &none)
+        }
+    }
+}
+
+fn list<T: Serialize>(
+    ui: &Ui,
+    kind: &str,
+    found: &[T],
+    parts: impl Fn(&T) -> (&String, &PathBuf),
+    none: &str,
+) -> Result<(), Failure> {
     if ui.json {
         return Ok(ui.document(&found)?);
     }
-    let mut table = ui.table(&["checkpoint", "folder"]);
-    for checkpoint in &found {
-        table.add_row([checkpoint.name.clone().into(), faint(short_path(&checkpoint.path))]);
+    let mut table = ui.table(&[kind, "path"]);
+    for (name, path) in found.iter().map(parts) {
+        table.add_row([name.clone().into(), faint(short_path(path))]);
     }
-    let places: Vec<_> = provider.places().iter().map(|place| short_path(place)).collect();
-    ui.show(&table, &format!("no checkpoints in {}", places.join(", ")));
+    ui.show(&table, none);
     Ok(())
 }

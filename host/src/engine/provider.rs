@@ -6,10 +6,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use atelier_engine::Engine;
+use atelier_engine::{Engine, Lora};
 
-use super::{CATALOGUE, EnginePipeline, convert, hashes::HashCache};
-use crate::run::pipeline::{Catalogue, Checkpoint, ModelProvider, Pipeline, PipelineError};
+use super::{CATALOGUE, EnginePipeline, convert, hashes::HashCache, loras};
+use crate::run::pipeline::{
+    Catalogue, Checkpoint, LoraFile, ModelProvider, Pipeline, PipelineError,
+};
 
 /// Checkpoints in folders, one of them loaded at a time.
 ///
@@ -21,6 +23,7 @@ pub struct EngineProvider {
     /// Single checkpoints that were named, which come first.
     named: Vec<PathBuf>,
     places: Vec<PathBuf>,
+    loras: PathBuf,
     hashes: HashCache,
     loaded: Mutex<Option<(PathBuf, Arc<EnginePipeline>)>>,
 }
@@ -33,6 +36,7 @@ impl EngineProvider {
         Self {
             named: Vec::new(),
             places: vec![data.join("models"), data.join("models/Stable-diffusion"), checkout],
+            loras: data.join("models/Lora"),
             hashes: HashCache::new(data.join("cache").join("hashes.json")),
             loaded: Mutex::default(),
         }
@@ -43,6 +47,11 @@ impl EngineProvider {
     pub fn with_checkpoint(mut self, folder: impl Into<PathBuf>) -> Self {
         self.named.insert(0, folder.into());
         self
+    }
+
+    /// The folder of LoRAs, `<data>/models/Lora`: A1111's place.
+    pub fn lora_folder(&self) -> &Path {
+        &self.loras
     }
 
     /// The folders that are looked through.
@@ -116,6 +125,17 @@ impl ModelProvider for EngineProvider {
         CATALOGUE
     }
 
+    fn loras(&self) -> Vec<LoraFile> {
+        loras::in_folder(&self.loras)
+    }
+
+    fn lora(&self, name: &str) -> Option<LoraFile> {
+        let all = self.loras();
+        let alias = |file: &LoraFile| Lora::alias(&file.path).is_some_and(|alias| alias == name);
+        let known = all.iter().find(|file| file.name == name);
+        known.or_else(|| all.iter().find(|file| alias(file))).cloned()
+    }
+
     fn size_multiple(&self, name: Option<&str>) -> Result<u32, PipelineError> {
         let multiple = atelier_engine::size_multiple(&self.find(name)?.path);
         multiple.map(|size| u32::try_from(size).unwrap_or(u32::MAX)).map_err(convert::failed)
@@ -150,7 +170,7 @@ pub fn checkpoint_name(path: &Path) -> Option<String> {
     name.and_then(|name| name.to_str()).map(str::to_owned)
 }
 
-fn entries(place: &Path) -> Vec<PathBuf> {
+pub(super) fn entries(place: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(place).into_iter().flatten().flatten();
     let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
     paths.sort();

@@ -7,7 +7,7 @@ use super::{
     active::ActiveRun,
     comments::without_comments,
     error::{Ended, RunError},
-    extra_networks::take_tags,
+    extra_networks::{Tag, take_tags},
     params::Pictures,
     pipeline::{Pipeline, Tensor},
     runner::Picture,
@@ -65,7 +65,11 @@ impl ActiveRun<'_> {
             self.hold_picture(&batch, 0);
             self.hooks.seam.host_enters("execute");
             self.batch_hook(Hook::BeforeProcessBatch, &mut batch)?;
-            take_networks(&mut batch);
+            let tags = take_networks(&mut batch);
+            let pipeline = self.with_networks(&pipeline, &tags);
+            if let Some(services) = &mut self.hooks.services {
+                services.use_pipeline(&pipeline);
+            }
             self.batch_hook(Hook::ProcessBatch, &mut batch)?;
             let latents = self.sample(pipeline.as_ref(), &batch, init.as_ref())?;
             let pictures = self.decode(pipeline.as_ref(), &mut batch, latents)?;
@@ -229,20 +233,16 @@ impl ActiveRun<'_> {
     }
 }
 
-/// Takes the tags of extra networks out of the prompts; the infotext keeps them.
-fn take_networks(batch: &mut Batch) {
-    let mut networks = Vec::new();
-    for (index, prompt) in batch.prompts.iter_mut().enumerate() {
+/// Takes the tags of extra networks out of a batch's prompts; the infotext keeps them. As in A1111,
+/// those of the first prompt count for the whole batch.
+fn take_networks(batch: &mut Batch) -> Vec<Tag> {
+    let mut first = None;
+    for prompt in &mut batch.prompts {
         let (text, tags) = take_tags(prompt);
         *prompt = text;
-        // As in A1111, those of the first prompt count for the whole batch.
-        if index == 0 {
-            networks = tags;
-        }
+        first.get_or_insert(tags);
     }
-    for tag in networks {
-        tracing::warn!(kind = tag.kind, "no network is loaded for a tag in the prompt");
-    }
+    first.unwrap_or_default()
 }
 
 /// A picture as floats in 0..1, `[1, 3, height, width]`.

@@ -1,6 +1,11 @@
 //! Tags of extra networks in prompts: `<lora:name:0.8>`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    active::ActiveRun,
+    pipeline::{LoraOutcome, LoraUse, Pipeline},
+};
 
 /// A tag.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +31,95 @@ impl Tag {
             }
         }
         tag
+    }
+}
+
+impl Tag {
+    /// Weight in the text encoders, in the denoising network, and ranks; as A1111 v1.10.1 reads the
+    /// arguments of `lora`.
+    ///
+    /// # Errors
+    /// The argument that is no number.
+    fn weights(&self) -> Result<(f64, f64, Option<usize>), String> {
+        let argument = |name: &str, at: usize| {
+            self.named.get(name).or_else(|| self.positional.get(at)).map(|text| text.trim())
+        };
+        let number = |text: Option<&str>, default: f64| match text {
+            None => Ok(default),
+            Some(text) => {
+                let number = text.parse().ok().filter(|number: &f64| number.is_finite());
+                number.ok_or_else(|| format!("“{text}” is no number"))
+            }
+        };
+        let text = number(argument("te", 1), 1.0)?;
+        let unet = number(argument("unet", 2), text)?;
+        let ranks = argument("dyn", 3)
+            .map(|text| text.parse().map_err(|_| format!("“{text}” is no number of ranks")));
+        Ok((text, unet, ranks.transpose()?))
+    }
+}
+
+impl ActiveRun<'_> {
+    /// The checkpoint with the LoRAs of a batch's tags. One that is not there, or that cannot be used,
+    /// is left out with a warning, as A1111 does; the infotext names those that were added.
+    pub(super) fn with_networks(
+        &mut self,
+        pipeline: &Arc<dyn Pipeline>,
+        tags: &[Tag],
+    ) -> Arc<dyn Pipeline> {
+        let provider = self.runner.provider();
+        let mut uses: Vec<LoraUse> = Vec::new();
+        for tag in tags {
+            let name = tag.positional.first().map_or("", String::as_str);
+            if !["lora", "lyco"].contains(&tag.kind.as_str()) {
+                tracing::warn!(kind = tag.kind, name, "networks of this kind are not used");
+                continue;
+            }
+            let weights = tag.weights();
+            match (provider.lora(name), weights) {
+                (None, _) => tracing::warn!(name, "there is no such LoRA; it is left out"),
+                (_, Err(error)) => tracing::warn!(name, "this LoRA is left out: {error}"),
+                (Some(file), Ok((text, unet, ranks))) => {
+                    uses.push(LoraUse { file, text, unet, ranks });
+                }
+            }
+        }
+        // One file that is no LoRA does not take the others with it.
+        while !uses.is_empty() {
+            match pipeline.with_loras(&uses) {
+                Ok((with, outcomes)) => {
+                    self.tell_loras(&uses, &outcomes);
+                    return with;
+                }
+                Err(error) if uses.len() == 1 => {
+                    tracing::warn!(name = uses[0].file.name, "this LoRA is left out: {error}");
+                    break;
+                }
+                Err(_) => uses.retain(|used| {
+                    let alone = pipeline.with_loras(std::slice::from_ref(used));
+                    if let Err(error) = &alone {
+                        tracing::warn!(name = used.file.name, "this LoRA is left out: {error}");
+                    }
+                    alone.is_ok()
+                }),
+            }
+        }
+        pipeline.clone()
+    }
+
+    fn tell_loras(&mut self, uses: &[LoraUse], outcomes: &[LoraOutcome]) {
+        let mut told: Vec<String> = Vec::new();
+        for (used, outcome) in uses.iter().zip(outcomes) {
+            let name = used.file.name.replace([':', ','], "");
+            if outcome.left_out > 0 {
+                let (added, left_out) = (outcome.added, outcome.left_out);
+                tracing::warn!(name, added, left_out, "parts of this LoRA fit no layer");
+            }
+            let hash = outcome.hash.get(..12).unwrap_or(&outcome.hash);
+            told.push(format!("{name}: {hash}"));
+        }
+        told.dedup();
+        self.hooks.infotext.set("Lora hashes", told.join(", "));
     }
 }
 
@@ -90,6 +184,19 @@ mod tests {
             &[("LoRA", &["a", "1"], &[]), ("hypernet", &["b"], &[])],
         );
         check("<lora::1>", "", &[("lora", &["", "1"], &[])]);
+    }
+
+    #[test]
+    fn weights_are_read_by_name_and_by_place() {
+        let weights = |prompt: &str| take_tags(prompt).1[0].weights();
+        assert_eq!(weights("<lora:a>"), Ok((1.0, 1.0, None)));
+        assert_eq!(weights("<lora:a:0.8>"), Ok((0.8, 0.8, None)));
+        assert_eq!(weights("<lora:a:0.8:0.5:4>"), Ok((0.8, 0.5, Some(4))));
+        assert_eq!(weights("<lora:a:te=0.5:unet=0.7:dyn=4>"), Ok((0.5, 0.7, Some(4))));
+        assert_eq!(weights("<lora:a:2:te=0.5>"), Ok((0.5, 0.5, None)));
+        for wrong in ["<lora:a:x>", "<lora:a:nan>", "<lora:a:1:1:-2>"] {
+            assert!(weights(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

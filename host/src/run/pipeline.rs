@@ -5,11 +5,13 @@
 //! computes a picture in microseconds.
 
 mod catalogue;
+mod networks;
 mod text;
 
 use std::{fmt, sync::Arc};
 
 pub use catalogue::{Catalogue, Heeds};
+pub use networks::{LoraFile, LoraOutcome, LoraUse};
 use serde::{Deserialize, Serialize};
 pub use text::{Conditioning, Padding, PromptBatch, ScheduledConditioning, TextSettings};
 
@@ -321,6 +323,18 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
         observer: &mut dyn StepObserver,
     ) -> Result<Tensor, PipelineError>;
 
+    /// The same with LoRAs added to its weights, and what became of each; this one stays as it is.
+    ///
+    /// # Errors
+    /// A file that is no LoRA, or an engine that adds none.
+    fn with_loras(
+        &self,
+        uses: &[LoraUse],
+    ) -> Result<(Arc<dyn Pipeline>, Vec<LoraOutcome>), PipelineError> {
+        let _ = uses;
+        Err(PipelineError::Engine("this engine adds no LoRA".to_owned()))
+    }
+
     /// Build of the engine and instruction sets of its kernels, for the record: pixels are promised
     /// to be equal where these are.
     fn build(&self) -> String;
@@ -345,6 +359,16 @@ pub trait ModelProvider: fmt::Debug + Send + Sync {
 
     /// The checkpoints there are, the default one first.
     fn list(&self) -> Vec<Checkpoint>;
+
+    /// The LoRAs there are.
+    fn loras(&self) -> Vec<LoraFile> {
+        Vec::new()
+    }
+
+    /// The LoRA of that name, or of the name that its file says it has.
+    fn lora(&self, name: &str) -> Option<LoraFile> {
+        self.loras().into_iter().find(|lora| lora.name == name)
+    }
 
     /// The samplers and schedulers, the same for all checkpoints.
     fn catalogue(&self) -> Catalogue;

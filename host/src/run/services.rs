@@ -59,6 +59,11 @@ impl RunServices {
         Self { pipeline, text, folder, at_hand: AtHand::default(), saved: Mutex::default() }
     }
 
+    /// From here on hooks encode and decode with this checkpoint.
+    pub(super) fn use_pipeline(&mut self, pipeline: &Arc<dyn Pipeline>) {
+        self.pipeline = pipeline.clone();
+    }
+
     /// From here on plugins save beside this picture.
     pub(super) fn hold(&mut self, picture: AtHand) {
         self.at_hand = picture;
