@@ -76,7 +76,8 @@ impl Weights {
 
     /// The same file, asked for tensors under diffusers' names.
     pub(crate) fn named(&self, names: impl Fn(&str) -> Place + Send + Sync + 'static) -> Self {
-        Self { names: Some(Arc::new(names)), ..self.clone() }
+        // Its layers are a network's own: two in one file may have layers of one name.
+        Self { names: Some(Arc::new(names)), layers: Layers::default(), ..self.clone() }
     }
 
     /// The layers that were loaded from here.
