@@ -1,5 +1,6 @@
 //! Noise for a batch of pictures, A1111 v1.10.1's `ImageRNG`.
 
+use super::brownian::BrownianTree;
 use super::mt19937::CpuGenerator;
 use super::philox::NvGenerator;
 use crate::tensor::Tensor;
@@ -115,6 +116,12 @@ impl ImageRng {
         self.tensor(&data)
     }
 
+    /// Each picture's motion between the lowest and the highest noise level.
+    pub(crate) fn brownian(&self, lowest: f64, highest: f64) -> Vec<BrownianTree> {
+        let tree = |seed: &i64| BrownianTree::new(*seed, self.source, self.len(), lowest, highest);
+        self.seeds.iter().map(tree).collect()
+    }
+
     /// The noise of one more step, unit normal. Before [`first`](Self::first) it is the first
     /// noise.
     #[expect(clippy::should_implement_trait, reason = "named as in A1111; it never ends")]
@@ -140,20 +147,20 @@ impl ImageRng {
 }
 
 #[derive(Clone)]
-enum Generator {
+pub(super) enum Generator {
     Cpu(Box<CpuGenerator>),
     Nv(NvGenerator),
 }
 
 impl Generator {
-    fn new(source: NoiseSource, seed: i64) -> Self {
+    pub(super) fn new(source: NoiseSource, seed: i64) -> Self {
         match source {
             NoiseSource::Cpu => Self::Cpu(Box::new(CpuGenerator::new(seed as u64))),
             NoiseSource::Nv => Self::Nv(NvGenerator::new(seed as u64)),
         }
     }
 
-    fn randn(&mut self, count: usize) -> Vec<f32> {
+    pub(super) fn randn(&mut self, count: usize) -> Vec<f32> {
         match self {
             Self::Cpu(generator) => generator.randn(count),
             Self::Nv(generator) => generator.randn(count),

@@ -12,6 +12,7 @@ mod restart;
 mod run;
 mod sampler;
 mod scheduler;
+mod sde;
 mod second_order;
 mod settings;
 

@@ -8,8 +8,16 @@ use super::settings::Heeds;
 pub enum Sampler {
     /// DPM-Solver++ (2M).
     DpmPp2M,
+    /// DPM-Solver++ of a stochastic equation, looking ahead.
+    DpmPpSde,
+    /// DPM-Solver++ (2M) of a stochastic equation, by the midpoint.
+    DpmPp2MSde,
+    /// The same by Heun's rule.
+    DpmPp2MSdeHeun,
     /// DPM-Solver++ (2S) with fresh noise at every step.
     DpmPp2SA,
+    /// DPM-Solver++ (3M) of a stochastic equation.
+    DpmPp3MSde,
     /// Euler with fresh noise at every step.
     EulerA,
     /// Euler.
@@ -30,9 +38,13 @@ pub enum Sampler {
 
 impl Sampler {
     /// All samplers, in A1111 v1.10.1's order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::DpmPp2M,
+        Self::DpmPpSde,
+        Self::DpmPp2MSde,
+        Self::DpmPp2MSdeHeun,
         Self::DpmPp2SA,
+        Self::DpmPp3MSde,
         Self::EulerA,
         Self::Euler,
         Self::Lms,
@@ -47,6 +59,10 @@ impl Sampler {
     pub const fn name(self) -> &'static str {
         match self {
             Self::DpmPp2M => "DPM++ 2M",
+            Self::DpmPpSde => "DPM++ SDE",
+            Self::DpmPp2MSde => "DPM++ 2M SDE",
+            Self::DpmPp2MSdeHeun => "DPM++ 2M SDE Heun",
+            Self::DpmPp3MSde => "DPM++ 3M SDE",
             Self::EulerA => "Euler a",
             Self::Euler => "Euler",
             Self::DpmPp2SA => "DPM++ 2S a",
@@ -63,6 +79,10 @@ impl Sampler {
     pub const fn aliases(self) -> &'static [&'static str] {
         match self {
             Self::DpmPp2M => &["k_dpmpp_2m"],
+            Self::DpmPpSde => &["k_dpmpp_sde"],
+            Self::DpmPp2MSde => &["k_dpmpp_2m_sde"],
+            Self::DpmPp2MSdeHeun => &["k_dpmpp_2m_sde_heun"],
+            Self::DpmPp3MSde => &["k_dpmpp_3m_sde"],
             Self::EulerA => &["k_euler_a", "k_euler_ancestral"],
             Self::Euler => &["k_euler"],
             Self::DpmPp2SA => &["k_dpmpp_2s_a"],
@@ -79,8 +99,14 @@ impl Sampler {
     /// schedule.
     pub const fn default_scheduler(self) -> Option<Scheduler> {
         match self {
-            Self::DpmPp2M | Self::DpmPp2SA | Self::Dpm2 | Self::Dpm2A | Self::Restart => {
-                Some(Scheduler::Karras)
+            Self::DpmPp2M
+            | Self::DpmPpSde
+            | Self::DpmPp2SA
+            | Self::Dpm2
+            | Self::Dpm2A
+            | Self::Restart => Some(Scheduler::Karras),
+            Self::DpmPp2MSde | Self::DpmPp2MSdeHeun | Self::DpmPp3MSde => {
+                Some(Scheduler::Exponential)
             }
             Self::EulerA | Self::Euler | Self::Lms | Self::Heun | Self::Ddim => None,
         }
@@ -102,6 +128,9 @@ impl Sampler {
             Self::DpmPp2SA | Self::Dpm2A => {
                 Heeds { eta_ancestral: true, noise: true, ensd: true, ..none }
             }
+            Self::DpmPpSde | Self::DpmPp2MSde | Self::DpmPp2MSdeHeun | Self::DpmPp3MSde => {
+                Heeds { eta_ancestral: true, noise: true, ..none }
+            }
             Self::Euler | Self::Heun | Self::Dpm2 => Heeds { churn: true, noise: true, ..none },
             Self::Ddim => Heeds { eta_ddim: true, sigmas: false, ..none },
         }
@@ -110,15 +139,20 @@ impl Sampler {
     /// Whether it leaves out the last noise level above 0, as if
     /// [`discard_next_to_last_sigma`](super::SamplerSettings::discard_next_to_last_sigma) were set.
     pub const fn discards_next_to_last_sigma(self) -> bool {
-        matches!(self, Self::Dpm2 | Self::Dpm2A)
+        matches!(self, Self::Dpm2 | Self::Dpm2A | Self::DpmPp3MSde)
     }
 
     /// The model calls that A1111 v1.10.1 plans for a number of steps: two a step where the sampler looks
     /// ahead, the last one counted in.
     pub const fn calls_of(self, steps: usize) -> usize {
         match self {
-            Self::Heun | Self::Dpm2 | Self::Dpm2A | Self::DpmPp2SA | Self::Restart => 2 * steps,
-            Self::DpmPp2M | Self::EulerA | Self::Euler | Self::Lms | Self::Ddim => steps,
+            Self::Heun
+            | Self::Dpm2
+            | Self::Dpm2A
+            | Self::DpmPp2SA
+            | Self::DpmPpSde
+            | Self::Restart => 2 * steps,
+            _ => steps,
         }
     }
 

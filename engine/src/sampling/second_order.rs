@@ -144,7 +144,7 @@ fn along(x: Tensor, point: Tensor, denoised: &Tensor, share: f64) -> Tensor {
 
 /// What an exponential step keeps of `x`, filled up with the prediction: `1 − kept` is k-diffusion's
 /// `-(-h).expm1()`.
-fn mixed(x: Tensor, denoised: &Tensor, kept: f64) -> Tensor {
+pub(super) fn mixed(x: Tensor, denoised: &Tensor, kept: f64) -> Tensor {
     let (kept, taken) = (kept as f32, (1.0 - kept) as f32);
     x.zip(denoised, |x, denoised| kept * x + taken * denoised)
 }

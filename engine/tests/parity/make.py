@@ -180,6 +180,34 @@ def run_reference(out, kd, unet, scheduler, cond, uncond):
     out["run_dpm_2_a"] = sampling.sample_dpm_2_ancestral(
         guided, noise() * short[0], short, disable=True, noise_sampler=noise
     )
+    def motion(levels):
+        """The noise sampler of A1111: a Brownian tree for each seed, in f32."""
+        levels = levels[levels > 0].float()
+        trees = kd.sampling.BatchedBrownianTree(
+            torch.zeros(2, *SHAPE), levels.min(), levels.max(), seed=list(SEEDS)
+        )
+        def noise(sigma, sigma_next):
+            a, b = sigma.float(), sigma_next.float()
+            return (trees(a, b) / (b - a).abs().sqrt()).double()
+        return noise
+
+    # The trees round levels to six digits: these have to be right to the last one of them.
+    torch.set_default_dtype(torch.float64)
+    exact = sampling.get_sigmas_karras(STEPS, *ends)
+    exponential = sampling.get_sigmas_exponential(STEPS, *ends)
+    longest = sampling.get_sigmas_exponential(STEPS + 1, *ends)
+    torch.set_default_dtype(torch.float32)
+    exponential_short = torch.cat([longest[:-2], longest[-1:]])
+    for key, sample, levels, more in (
+        ("run_dpmpp_sde", sampling.sample_dpmpp_sde, exact, {}),
+        ("run_dpmpp_2m_sde", sampling.sample_dpmpp_2m_sde, exponential, {}),
+        ("run_dpmpp_2m_sde_heun", sampling.sample_dpmpp_2m_sde, exponential, {"solver_type": "heun"}),
+        ("run_dpmpp_3m_sde", sampling.sample_dpmpp_3m_sde, exponential_short, {}),
+    ):
+        out[key] = sample(
+            guided, noises()() * levels[0], levels, disable=True, noise_sampler=motion(levels),
+            eta=0.8, s_noise=0.95, **more,
+        )
     out["run_restart"] = restart_reference(kd, guided, noises(), sampling.get_sigmas_karras(20, *ends))
 
     noise = noises()
@@ -411,6 +439,18 @@ def xl_case(kd):
     print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
 
 
+def motion_reference(kd):
+    """Increments of torchsde's Brownian trees between some levels."""
+    out = {}
+    for seed in (7, 2**32 + 5):
+        tree = kd.sampling.BatchedBrownianTree(
+            torch.zeros(4, 2, 3), torch.tensor(0.03), torch.tensor(14.6), seed=seed
+        )
+        for a, b in ((14.6, 9.1234567), (9.1234567, 9.0), (0.03, 14.6), (0.5, 0.0301)):
+            out[f"{seed}_{a}_{b}"] = tree(torch.tensor(a), torch.tensor(b))
+    save_file({k: v.float().contiguous() for k, v in out.items()}, HERE / "motion.safetensors")
+
+
 def random_reference():
     out = {}
     for seed in (0, 42, 2**32 - 1, 2**32 + 5):
@@ -459,6 +499,7 @@ def main():
     xl_case(kd)
     single.published(HERE)
     random_reference()
+    motion_reference(kd)
 
 
 if __name__ == "__main__":

@@ -176,6 +176,10 @@ fn whole_runs_agree_with_k_diffusion_and_diffusers() {
             ("run_heun", Sampler::Heun, 8),
             ("run_dpm_2", Sampler::Dpm2, 8),
             ("run_dpm_2_a", Sampler::Dpm2A, 8),
+            ("run_dpmpp_sde", Sampler::DpmPpSde, 8),
+            ("run_dpmpp_2m_sde", Sampler::DpmPp2MSde, 8),
+            ("run_dpmpp_2m_sde_heun", Sampler::DpmPp2MSdeHeun, 8),
+            ("run_dpmpp_3m_sde", Sampler::DpmPp3MSde, 8),
             ("run_restart", Sampler::Restart, 20),
             ("run_ddim", Sampler::Ddim, 10),
         ] {
@@ -190,7 +194,11 @@ fn whole_runs_agree_with_k_diffusion_and_diffusers() {
                 padding: Padding::default(),
                 start: Start::Noise(rng.first()),
                 rng: &mut rng,
-                settings: SamplerSettings { eta_ddim: 0.5, ..SamplerSettings::default() },
+                settings: if key.ends_with("_sde") || key.ends_with("_sde_heun") {
+                    SamplerSettings { eta_ancestral: 0.8, s_noise: 0.95, ..Default::default() }
+                } else {
+                    SamplerSettings { eta_ddim: 0.5, ..Default::default() }
+                },
             };
             reference.compare(key, engine.sample(job, &mut Unobserved).unwrap().data());
         }
@@ -212,6 +220,24 @@ fn cpu_noise_is_torchs() {
         for (a, b) in expected.to_vec1::<f32>().unwrap().into_iter().zip(found) {
             let allowed = if count < 16 { 0.0 } else { 1e-6 };
             assert!((a - b).abs() <= allowed, "{key}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn motion_is_torchsdes() {
+    let file = folder("motion.safetensors");
+    for (key, expected) in candle_core::safetensors::load(file, &Device::Cpu).unwrap() {
+        let parts: Vec<f64> = key.split('_').map(|part| part.parse().unwrap()).collect();
+        let [seed, a, b] = parts[..] else { panic!("{key}") };
+        let single = |value: f64| f64::from(value as f32);
+        let rng = ImageRng::new([4, 2, 3], &[seed as i64], &[], 0.0, NoiseSource::Cpu, 0);
+        let tree = rng.brownian(single(0.03), single(14.6)).remove(0);
+        let (low, high) = (single(a.min(b)), single(a.max(b)));
+        let sign = if a < b { 1.0 } else { -1.0 };
+        let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
+        for (found, expected) in tree.between(low, high).into_iter().zip(expected) {
+            assert!((sign * found - expected).abs() < 2e-6, "{key}: {found} {expected}");
         }
     }
 }
