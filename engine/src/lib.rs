@@ -1,11 +1,12 @@
 //! Stable Diffusion on candle, with a sampling loop that can be watched and changed at every step.
 //!
-//! [`Engine::load`] reads a folder in diffusers' layout: CLIP text encoder,
-//! `UNet2DConditionModel` and `AutoencoderKL` as safetensors (f16 or f32 on disk, f32 when computing). Every size and group
-//! count comes from the folder's `config.json` files.
+//! [`Engine::load`] reads Stable Diffusion 1, 2 or XL: a folder in diffusers' layout, where every size
+//! and group count comes from the `config.json` files, or a single file in A1111's layout, where they
+//! are read off the tensors. Weights are safetensors, f16 or f32 on disk and f32 when computing.
 //!
-//! A picture is made in three calls: [`Engine::encode_prompts`], [`Engine::sample`] and
-//! [`Engine::decode`]. An [`Observer`] sees and may change what goes through the sampling loop.
+//! A picture is made in three calls: [`Engine::encode_prompts`] (or [`Engine::encode_schedules`], for
+//! prompts that change and those of several parts), [`Engine::sample`] and [`Engine::decode`].
+//! [`Engine::with_loras`] makes an engine with LoRAs out of one without. An [`Observer`] sees and may change what goes through the sampling loop.
 //! Numbers and names follow A1111 (AUTOMATIC1111's web UI) v1.10.1 wherever both have them, so
 //! that a seed means the same noise and a sampler's name the same steps.
 //!

@@ -27,7 +27,8 @@ pub(crate) fn root() -> PathBuf {
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
-fn cargo() -> Command {
+/// cargo in the workspace's root.
+pub(crate) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     // Set for this program by `cargo run`; a build inside must not take them for its own.

@@ -7,7 +7,6 @@
 use std::{
     fmt::Write as _,
     fs,
-    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -25,7 +24,7 @@ const SHORTHANDS: &str = "plugin-api/include/shorthands.h";
 
 /// Writes the header.
 pub(crate) fn write() -> Result<ExitCode> {
-    let header = root().join(HEADER);
+    let header = crate::build::root().join(HEADER);
     fs::write(&header, generate()?)
         .with_context(|| format!("cannot write {}", header.display()))?;
     println!("{}", header.display());
@@ -34,7 +33,7 @@ pub(crate) fn write() -> Result<ExitCode> {
 
 /// Fails where the header is not what would be written.
 pub(crate) fn check() -> Result<ExitCode> {
-    let there = fs::read_to_string(root().join(HEADER)).unwrap_or_default();
+    let there = fs::read_to_string(crate::build::root().join(HEADER)).unwrap_or_default();
     if there != generate()? {
         bail!("{HEADER} is stale; write it again with `cargo xtask header` and commit it");
     }
@@ -42,12 +41,8 @@ pub(crate) fn check() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
 fn generate() -> Result<String> {
-    let sources = root().join("plugin-api/abi/src");
+    let sources = crate::build::root().join("plugin-api/abi/src");
     let read = |name: &str| {
         let path = sources.join(name);
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
@@ -64,7 +59,7 @@ fn generate() -> Result<String> {
     let source = source.replace("[`crate::codes::", "[`").replace("[`crate::", "[`");
     let file = tempfile::Builder::new().suffix(".rs").tempfile()?;
     fs::write(file.path(), source)?;
-    let shorthands = fs::read_to_string(root().join(SHORTHANDS))
+    let shorthands = fs::read_to_string(crate::build::root().join(SHORTHANDS))
         .with_context(|| format!("cannot read {SHORTHANDS}"))?;
     let bindings = cbindgen::Builder::new()
         .with_src(file.path())
@@ -117,7 +112,7 @@ fn config(shorthands: String, versions: String) -> cbindgen::Config {
 
 /// The version of the ABI, which is that of its package.
 fn versions() -> Result<String> {
-    let manifest = fs::read_to_string(root().join("plugin-api/abi/Cargo.toml"))?;
+    let manifest = fs::read_to_string(crate::build::root().join("plugin-api/abi/Cargo.toml"))?;
     let version = manifest.lines().find_map(|line| line.strip_prefix("version = \""));
     let mut numbers = version.context("plugin-api/abi/Cargo.toml has no version")?.split('.');
     let (Some(major), Some(minor)) = (numbers.next(), numbers.next()) else {

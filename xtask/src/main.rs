@@ -5,6 +5,7 @@
 mod build;
 mod demo;
 mod header;
+mod parity;
 
 use std::process::ExitCode;
 
@@ -17,7 +18,9 @@ usage: cargo xtask COMMAND
   plugins         builds the example plugins and prints where they are
   header [--check]
                   writes plugin-api/include/atelier_plugin.h from plugin-api/abi;
-                  with --check, says whether it is up to date";
+                  with --check, says whether it is up to date
+  parity          measures the engine against diffusers, k-diffusion and torch, and writes
+                  docs/parity.md";
 
 fn main() -> ExitCode {
     match run() {
@@ -43,6 +46,7 @@ fn run() -> Result<ExitCode> {
         }
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["parity"] => parity::run(),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
             Ok(ExitCode::SUCCESS)
