@@ -76,7 +76,7 @@ impl Engine {
         if files.ask_prediction && unet.predicts_velocity() {
             scheduler.value["prediction_type"] = "v_prediction".into();
         }
-        let schedule = DiscreteSchedule::load(&scheduler)?;
+        let schedule = DiscreteSchedule::load(&scheduler)?.of_xl(unet.vector_width() > 0);
         let latent_channels = vae.latent_channels();
         let unet_config = ConfigFile { file: files.unet.config.file.clone() };
         let (inputs, outputs) = unet.channels();

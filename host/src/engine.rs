@@ -85,6 +85,7 @@ const CATALOGUE: Catalogue = Catalogue {
             sigmas: heeds.sigmas,
             ends: scheduler.is_some_and(Scheduler::has_ends),
             rho: scheduler.and_then(Scheduler::default_rho),
+            beta: scheduler == Some(Scheduler::Beta),
             discards: sampler.discards_next_to_last_sigma(),
         }
     },

@@ -38,6 +38,8 @@ fn settings() -> SamplerSettings {
         sigma_min: 0.0,
         sigma_max: 0.0,
         rho: 0.0,
+        beta_dist_alpha: 0.6,
+        beta_dist_beta: 0.6,
         always_discard_next_to_last_sigma: false,
         sgm_noise_multiplier: false,
         img2img_fix_steps: false,

@@ -4,11 +4,7 @@
 //! does not expand: they are turned into plain enums first. What only C authors need (the manifest,
 //! shorthands) is written by hand and appended.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    process::ExitCode,
-};
+use std::{fmt::Write as _, fs, process::ExitCode};
 
 use anyhow::{Context as _, Result, bail};
 use quote::ToTokens as _;

@@ -51,6 +51,8 @@ pub(crate) struct DiscreteSchedule {
     /// What is left of the picture at each timestep (`alphas_cumprod`).
     alphas: Vec<f64>,
     log_sigmas: Vec<f64>,
+    /// Whether it is SDXL's, for which other levels were found to be good.
+    pub(super) is_xl: bool,
 }
 
 impl DiscreteSchedule {
@@ -97,7 +99,12 @@ impl DiscreteSchedule {
 
     fn new(prediction: Prediction, alphas: Vec<f64>) -> Self {
         let log_sigmas = alphas.iter().map(|a| ((1.0 - a) / a).sqrt().ln()).collect();
-        Self { prediction, alphas, log_sigmas }
+        Self { prediction, alphas, log_sigmas, is_xl: false }
+    }
+
+    /// The same for SDXL, or for another kind of model.
+    pub(crate) fn of_xl(self, is_xl: bool) -> Self {
+        Self { is_xl, ..self }
     }
 
     pub(crate) fn prediction(&self) -> Prediction {

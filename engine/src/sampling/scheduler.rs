@@ -1,5 +1,7 @@
 //! The schedules there are, under A1111's names.
 
+use statrs::distribution::{Beta, ContinuousCDF as _};
+
 use super::discrete::{DiscreteSchedule, linspace};
 use super::sampler::Sampler;
 use super::settings::SamplerSettings;
@@ -22,7 +24,8 @@ pub enum Scheduler {
     SgmUniform,
     /// Even in the arc tangent.
     KlOptimal,
-    /// Sabour et al. (2024), the levels found for Stable Diffusion 1.5. Its ends are its own.
+    /// Sabour et al. (2024), the levels found for Stable Diffusion 1.5, or for SDXL. Its ends are its
+    /// own.
     AlignYourSteps,
     /// Every n-th noise level of the model, from the highest.
     Simple,
@@ -30,11 +33,13 @@ pub enum Scheduler {
     Normal,
     /// Every n-th noise level of the model, from the lowest.
     Ddim,
+    /// Spread as a beta distribution is (Lee et al., 2024).
+    Beta,
 }
 
 impl Scheduler {
     /// All schedules, in A1111 v1.10.1's order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Automatic,
         Self::Uniform,
         Self::Karras,
@@ -46,6 +51,7 @@ impl Scheduler {
         Self::Simple,
         Self::Normal,
         Self::Ddim,
+        Self::Beta,
     ];
 
     /// The short name of A1111 v1.10.1's interface for programs.
@@ -62,6 +68,7 @@ impl Scheduler {
             Self::Simple => "simple",
             Self::Normal => "normal",
             Self::Ddim => "ddim",
+            Self::Beta => "beta",
         }
     }
 
@@ -79,6 +86,7 @@ impl Scheduler {
             Self::Simple => "Simple",
             Self::Normal => "Normal",
             Self::Ddim => "DDIM",
+            Self::Beta => "Beta",
         }
     }
 
@@ -168,7 +176,9 @@ impl Scheduler {
                     (r * low.atan() + (1.0 - r) * high.atan()).tan()
                 })
                 .collect(),
+            Self::AlignYourSteps if model.is_xl => between(&ALIGNED_XL, n),
             Self::AlignYourSteps => between(&ALIGNED, n),
+            Self::Beta => beta(low, high, settings, n),
             Self::Simple => {
                 let stride = model.len() as f64 / n as f64;
                 (0..n)
@@ -189,6 +199,18 @@ impl Scheduler {
     }
 }
 
+/// `n` levels from `high` to `low`, whose shares of the way are even in the probability of a beta
+/// distribution. One with parameters that there is none for is even itself.
+fn beta(low: f64, high: f64, settings: &SamplerSettings, n: usize) -> Vec<f64> {
+    let distribution = Beta::new(settings.beta_alpha, settings.beta_beta).ok();
+    let share = |p: f64| match &distribution {
+        // The ends are exact; between them the inverse is found step by step.
+        Some(beta) if p > 0.0 && p < 1.0 => beta.inverse_cdf(p),
+        _ => p,
+    };
+    linspace(1.0, 0.0, n).into_iter().map(|p| low + share(p) * (high - low)).collect()
+}
+
 /// `n` levels from `high` to `low`, even in their `rho`-th roots (Karras et al., 2022).
 pub(super) fn karras(high: f64, low: f64, rho: f64, n: usize) -> Vec<f64> {
     let (a, b) = (high.powf(1.0 / rho), low.powf(1.0 / rho));
@@ -198,6 +220,9 @@ pub(super) fn karras(high: f64, low: f64, rho: f64, n: usize) -> Vec<f64> {
 /// Noise levels that Sabour et al. (2024) found best for ten steps of Stable Diffusion 1.5.
 const ALIGNED: [f64; 11] =
     [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029];
+/// The same for SDXL.
+const ALIGNED_XL: [f64; 11] =
+    [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029];
 
 /// `n` levels along `levels`, straight in the logarithm between neighbours.
 fn between(levels: &[f64], n: usize) -> Vec<f64> {

@@ -28,6 +28,10 @@ pub struct SamplerSettings {
     pub sigma_max: f64,
     /// Curvature of Karras' and the polyexponential schedule; 0 is the schedule's own.
     pub rho: f64,
+    /// First parameter of the beta schedule (`beta_dist_alpha`).
+    pub beta_alpha: f64,
+    /// Second parameter of the beta schedule (`beta_dist_beta`).
+    pub beta_beta: f64,
     /// Leaves out the last sigma above 0 (`always_discard_next_to_last_sigma`).
     pub discard_next_to_last_sigma: bool,
     /// Starts from noise × √(1 + sigma²) instead of noise × sigma (`sgm_noise_multiplier`).
@@ -54,6 +58,8 @@ impl Default for SamplerSettings {
             sigma_min: 0.0,
             sigma_max: 0.0,
             rho: 0.0,
+            beta_alpha: 0.6,
+            beta_beta: 0.6,
             discard_next_to_last_sigma: false,
             sgm_noise_multiplier: false,
             fix_steps: false,

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
+from scipy import stats
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 import single
@@ -160,6 +161,12 @@ def run_reference(out, kd, unet, scheduler, cond, uncond):
     places = np.linspace(0, 1, STEPS), np.linspace(0, 1, len(aligned))
     spread = np.exp(np.interp(*places, np.log(aligned[::-1])))[::-1]
     out["sigmas_align_your_steps"] = torch.tensor([*spread, 0.0])
+    aligned = [14.615, 6.315, 3.771, 2.181, 1.342, 0.862, 0.555, 0.380, 0.234, 0.113, 0.029]
+    spread = np.exp(np.interp(*places, np.log(aligned[::-1])))[::-1]
+    out["sigmas_align_your_steps_xl"] = torch.tensor([*spread, 0.0])
+    # Lee et al. (2024), in A1111's form.
+    shares = stats.beta.ppf(1 - np.linspace(0, 1, STEPS), 0.6, 0.8)
+    out["sigmas_beta"] = torch.tensor([*(ends[0] + shares * (ends[1] - ends[0])), 0.0])
     out["run_euler"] = sampling.sample_euler(guided, noises()() * even[0], even, disable=True)
     noise = noises()
     out["run_euler_a"] = sampling.sample_euler_ancestral(

@@ -135,10 +135,24 @@ fn schedules_agree_with_k_diffusion() {
         ("sigmas_exponential", Scheduler::Exponential),
         ("sigmas_align_your_steps", Scheduler::AlignYourSteps),
         ("sigmas_polyexponential", Scheduler::Polyexponential),
+        ("sigmas_beta", Scheduler::Beta),
     ] {
-        let sigmas = scheduler.sigmas(Sampler::Euler, 8, &schedule, &SamplerSettings::default());
-        reference.compare(key, &sigmas.iter().map(|s| *s as f32).collect::<Vec<_>>());
+        compare_sigmas(&reference, key, scheduler, &schedule);
     }
+    let of_xl = schedule.of_xl(true);
+    let key = "sigmas_align_your_steps_xl";
+    compare_sigmas(&reference, key, Scheduler::AlignYourSteps, &of_xl);
+}
+
+fn compare_sigmas(
+    reference: &Reference,
+    key: &str,
+    scheduler: Scheduler,
+    schedule: &DiscreteSchedule,
+) {
+    let settings = SamplerSettings { beta_beta: 0.8, ..SamplerSettings::default() };
+    let sigmas = scheduler.sigmas(Sampler::Euler, 8, schedule, &settings);
+    reference.compare(key, &sigmas.iter().map(|s| *s as f32).collect::<Vec<_>>());
 }
 
 #[test]

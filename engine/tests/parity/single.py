@@ -123,7 +123,7 @@ def check(out, unet, vae):
 
 def write(file, unet, vae, texts, told):
     state = {key: value.half() for key, value in single(unet, vae, texts).items()}
-    save_file(state, file, metadata={"format": "pt", "atelier.config": json.dumps(told)})
+    save_file(state, file, metadata={"atelier.config": json.dumps(told)})
 
 
 def published(folder):

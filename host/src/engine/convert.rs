@@ -92,6 +92,8 @@ pub(super) fn settings(of: &SamplerSettings) -> atelier_engine::SamplerSettings 
         sigma_min: of.sigma_min,
         sigma_max: of.sigma_max,
         rho: of.rho,
+        beta_alpha: of.beta_dist_alpha,
+        beta_beta: of.beta_dist_beta,
         discard_next_to_last_sigma: of.always_discard_next_to_last_sigma,
         sgm_noise_multiplier: of.sgm_noise_multiplier,
         fix_steps: of.img2img_fix_steps,

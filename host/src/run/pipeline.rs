@@ -96,10 +96,19 @@ pub struct SamplerSettings {
     pub sigma_min: f64,
     pub sigma_max: f64,
     pub rho: f64,
+    #[serde(default = "beta_default")]
+    pub beta_dist_alpha: f64,
+    #[serde(default = "beta_default")]
+    pub beta_dist_beta: f64,
     pub always_discard_next_to_last_sigma: bool,
     pub sgm_noise_multiplier: bool,
     pub img2img_fix_steps: bool,
     pub img2img_extra_noise: f64,
+}
+
+/// A1111's, for records from before there was the beta schedule.
+fn beta_default() -> f64 {
+    0.6
 }
 
 /// What sampling starts from.

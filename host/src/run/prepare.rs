@@ -134,6 +134,8 @@ impl ActiveRun<'_> {
             sigma_min: seam.host_float("sigma_min"),
             sigma_max: seam.host_float("sigma_max"),
             rho: seam.host_float("rho"),
+            beta_dist_alpha: seam.host_float("beta_dist_alpha"),
+            beta_dist_beta: seam.host_float("beta_dist_beta"),
             always_discard_next_to_last_sigma: seam.host_bool("always_discard_next_to_last_sigma"),
             sgm_noise_multiplier: seam.host_bool("sgm_noise_multiplier"),
             img2img_fix_steps: seam.host_bool("img2img_fix_steps"),

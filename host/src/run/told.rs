@@ -23,6 +23,8 @@ pub(super) fn tell_settings(
     if let Some(rho) = heeds.rho.filter(|_| !is(s.rho, 0.0)) {
         number(true, "Schedule rho", s.rho, rho);
     }
+    number(heeds.beta, "Beta scheduler alpha", s.beta_dist_alpha, f64::NAN);
+    number(heeds.beta, "Beta scheduler beta", s.beta_dist_beta, f64::NAN);
     number(is_img2img, "Extra noise", s.img2img_extra_noise, 0.0);
     number(heeds.eta_ancestral, "Eta", s.eta_ancestral, 1.0);
     number(heeds.eta_ddim, "Eta DDIM", s.eta_ddim, 0.0);
@@ -64,6 +66,7 @@ mod tests {
             sigmas: true,
             ends: true,
             rho: Some(7.0),
+            beta: false,
             discards: false,
         };
         assert_eq!(told(all, &defaults), [""; 0]);

@@ -38,6 +38,8 @@ pub struct Heeds {
     pub ends: bool,
     /// `rho`, with the value that it has without.
     pub rho: Option<f64>,
+    /// `beta_dist_alpha` and `beta_dist_beta`.
+    pub beta: bool,
     /// It discards the next to last sigma anyway.
     pub discards: bool,
 }
