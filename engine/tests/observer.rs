@@ -108,7 +108,12 @@ fn the_points_come_in_their_order_at_every_step_of_every_sampler() {
         Draw { sampler, ..short() }.latents(&mut log).unwrap();
         let look_ahead = matches!(
             sampler,
-            Sampler::Heun | Sampler::Dpm2 | Sampler::Dpm2A | Sampler::DpmPp2SA | Sampler::Restart
+            Sampler::Heun
+                | Sampler::Dpm2
+                | Sampler::Dpm2A
+                | Sampler::DpmPp2SA
+                | Sampler::DpmPpSde
+                | Sampler::Restart
         );
         let call = [Point::Denoiser, Point::Denoised, Point::Combine, Point::AfterCfg];
         let steps = log.sigmas.len() as u32;

@@ -11,7 +11,7 @@ pub struct StepInfo {
     /// The number of steps the sampler makes in all.
     pub total: u32,
     /// The model call within the step, from 0: the samplers that look ahead (Heun, DPM2,
-    /// DPM2 a, DPM++ 2S a, Restart) make two, the others one.
+    /// DPM2 a, DPM++ 2S a, DPM++ SDE, Restart) make two, the others one.
     pub call: u32,
     /// The noise level of this model call.
     pub sigma: f64,

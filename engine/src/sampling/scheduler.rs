@@ -259,6 +259,6 @@ mod tests {
         assert_eq!(Scheduler::parse("KARRAS"), Some(Scheduler::Karras));
         assert_eq!(Scheduler::parse("sgm uniform"), Some(Scheduler::SgmUniform));
         assert_eq!(Scheduler::parse("SGMUniform"), Some(Scheduler::SgmUniform));
-        assert_eq!(Scheduler::parse("beta"), None);
+        assert_eq!(Scheduler::parse("gamma"), None);
     }
 }
