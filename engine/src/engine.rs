@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use candle_core::Tensor as Array;
 
-use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo};
+use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo, autoencoder};
 use crate::conditioning::Conditioning;
 use crate::error::EngineError;
 use crate::lora::{self, LoraFit, LoraUse, Target};
@@ -38,7 +38,8 @@ impl Side {
 }
 
 /// A Stable Diffusion checkpoint in memory. It does not change: one engine serves any number of
-/// threads.
+/// threads. Cloning shares everything.
+#[derive(Clone)]
 pub struct Engine {
     info: ModelInfo,
     text: Arc<TextEncoders>,
@@ -126,19 +127,33 @@ impl Engine {
         }
         let any = |which: &[bool]| which.iter().any(|patched| *patched);
         let (unet, text) = (any(&patched[..1]), any(&patched[1..]));
-        let engine = Self {
-            info: self.info.clone(),
-            unet: if unet { Arc::new(Unet::load(&files.unet)?) } else { self.unet.clone() },
-            text: if text {
-                Arc::new(TextEncoders::load(&files.texts)?)
-            } else {
-                self.text.clone()
-            },
-            vae: self.vae.clone(),
-            schedule: self.schedule.clone(),
-            layers: self.layers.clone(),
-        };
+        let mut engine = self.clone();
+        if unet {
+            engine.unet = Arc::new(Unet::load(&files.unet)?);
+        }
+        if text {
+            engine.text = Arc::new(TextEncoders::load(&files.texts)?);
+        }
         Ok((engine, fits))
+    }
+
+    /// The same with the autoencoder of another file, a VAE of its own or one in a checkpoint.
+    ///
+    /// # Errors
+    /// [`LoadError`] if there is none in it, or one for another kind of model.
+    pub fn with_vae(&self, file: &Path) -> Result<Self, LoadError> {
+        let base = Files::open(&self.info.folder)?.vae.config;
+        let vae = Vae::load(&autoencoder(file, &base)?)?;
+        let (channels, factor) = (vae.latent_channels(), vae.factor());
+        if (channels, factor) != (self.info.latent_channels, self.info.vae_factor) {
+            let what = format!(
+                "its latents have {channels} channels and {factor} pixels for each value, the \
+                 checkpoint's {} and {}",
+                self.info.latent_channels, self.info.vae_factor
+            );
+            return Err(LoadError::NoCheckpoint { file: file.to_owned(), what });
+        }
+        Ok(Self { vae: Arc::new(vae), ..self.clone() })
     }
 
     /// The layers that a LoRA can be added to, by all names that LoRAs have for them.

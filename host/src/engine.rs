@@ -15,7 +15,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use atelier_engine::{Engine, ImageRng, Pass, Sampler, Scheduler, Side, schedules};
+use atelier_engine::{
+    Engine, ImageRng, ModelFile, Part, Pass, Sampler, Scheduler, Side, schedules,
+};
 use bridge::Bridge;
 pub use hashes::HashCache;
 use loras::WithLoras;
@@ -24,7 +26,7 @@ pub use provider::{EngineProvider, checkpoint_name, is_checkpoint};
 use crate::run::pipeline::{
     Catalogue, Conditioning, Heeds, LoraOutcome, LoraUse, ModelInfo, NoiseSource, NoiseStream,
     Padding, Pipeline, PipelineError, PromptBatch, SampleJob, ScheduledConditioning, Seeds,
-    StepObserver, Tensor, TextSettings,
+    StepObserver, Tensor, TextSettings, VaeFile, VaeInfo,
 };
 
 /// A loaded checkpoint as runs draw with it.
@@ -35,6 +37,8 @@ pub struct EnginePipeline {
     build: String,
     /// The last one with LoRAs: runs after another with the same ones share it.
     with_loras: Mutex<Option<WithLoras>>,
+    /// The last one with another autoencoder.
+    with_vae: Mutex<Option<(VaeFile, Arc<EnginePipeline>)>>,
 }
 
 impl EnginePipeline {
@@ -50,8 +54,21 @@ impl EnginePipeline {
             vae_factor: size(info.vae_factor),
             size_multiple: size(info.size_multiple()),
             latent_channels: size(info.latent_channels),
+            vae: None,
         };
-        Self { engine, model, build: build::describe(), with_loras: Mutex::default() }
+        Self {
+            engine,
+            model,
+            build: build::describe(),
+            with_loras: Mutex::default(),
+            with_vae: Mutex::default(),
+        }
+    }
+
+    /// A pipeline beside this one, of an engine that was made of its.
+    fn with_engine(&self, engine: Engine, model: ModelInfo) -> Self {
+        let build = self.build.clone();
+        Self { engine, model, build, with_loras: Mutex::default(), with_vae: Mutex::default() }
     }
 
     /// The engine itself.
@@ -202,6 +219,21 @@ impl Pipeline for EnginePipeline {
         let mut bridge = Bridge::new(observer);
         let sampled = self.engine.sample(job, &mut bridge);
         sampled.map(convert::tensor_back).map_err(|error| bridge.cause(error))
+    }
+
+    fn with_vae(&self, file: &VaeFile) -> Result<Arc<dyn Pipeline>, PipelineError> {
+        let mut last = self.with_vae.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pipeline)) = last.as_ref().filter(|(known, _)| known == file) {
+            return Ok(pipeline.clone());
+        }
+        *last = None;
+        let engine = self.engine.with_vae(&file.path).map_err(convert::failed)?;
+        let model_file = ModelFile::new(Part::Vae, file.path.clone());
+        let sha256 = model_file.sha256().map_err(convert::failed)?.to_owned();
+        let vae = Some(VaeInfo { name: file.name.clone(), sha256 });
+        let pipeline = Arc::new(self.with_engine(engine, ModelInfo { vae, ..self.model.clone() }));
+        *last = Some((file.clone(), pipeline.clone()));
+        Ok(pipeline)
     }
 
     fn with_loras(

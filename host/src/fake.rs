@@ -40,6 +40,7 @@ impl FakePipeline {
                 vae_factor: FACTOR as u32,
                 size_multiple: FACTOR as u32,
                 latent_channels: CHANNELS as u32,
+                vae: None,
             },
         }
     }

@@ -30,7 +30,8 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    pub(crate) fn new(part: Part, path: PathBuf) -> Self {
+    /// A file that holds a part.
+    pub fn new(part: Part, path: PathBuf) -> Self {
         Self { part, path, sha256: OnceLock::new() }
     }
 

@@ -10,7 +10,7 @@ pub(crate) use config::{Config, ConfigFile, PerBlock, read};
 pub use error::LoadError;
 pub(crate) use files::{Files, Source, TokenizerFiles};
 pub use info::{ModelFile, ModelInfo, Part};
-pub(crate) use single::{metadata, original_names};
+pub(crate) use single::{autoencoder, metadata, original_names};
 
 use std::path::{Path, PathBuf};
 

@@ -118,7 +118,7 @@ enum Command {
     /// Lists and shows the records of runs
     #[command(subcommand)]
     Runs(runs::Runs),
-    /// Lists checkpoints and LoRAs
+    /// Lists checkpoints, LoRAs and VAEs
     #[command(subcommand)]
     Models(models::Models),
     /// Lists styles

@@ -19,6 +19,8 @@ pub(super) enum Models {
     List,
     /// Lists LoRAs, which are used in prompts: <lora:NAME:1>
     Loras,
+    /// Lists autoencoders in files of their own, for the option `sd_vae`
+    Vaes,
 }
 
 pub(super) fn run(ui: &Ui, global: &Global, command: &Models) -> Result<(), Failure> {
@@ -29,6 +31,10 @@ pub(super) fn run(ui: &Ui, global: &Global, command: &Models) -> Result<(), Fail
             let places: Vec<_> = provider.places().iter().map(|place| short_path(place)).collect();
             let none = format!("no checkpoints in {}", places.join(", "));
             list(ui, "checkpoint", &provider.list(), |it| (&it.name, &it.path), &none)
+        }
+        Models::Vaes => {
+            let none = format!("no VAEs in {}", short_path(provider.vae_folder()));
+            list(ui, "VAE", &provider.vaes(), |it| (&it.name, &it.path), &none)
         }
         Models::Loras => {
             let none = format!("no LoRAs in {}", short_path(provider.lora_folder()));

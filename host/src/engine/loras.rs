@@ -1,11 +1,6 @@
 //! A checkpoint with LoRAs, and where LoRAs are.
 
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, Mutex},
-    time::SystemTime,
-};
+use std::{fs, path::Path, sync::Arc, time::SystemTime};
 
 use atelier_engine::Lora;
 
@@ -45,12 +40,7 @@ impl WithLoras {
             added: fit.added,
             left_out: fit.left_out,
         });
-        let pipeline = Arc::new(EnginePipeline {
-            engine,
-            model: base.model.clone(),
-            build: base.build.clone(),
-            with_loras: Mutex::default(),
-        });
+        let pipeline = Arc::new(base.with_engine(engine, base.model.clone()));
         Ok(Self { uses: uses.to_vec(), changed, pipeline, outcomes: outcomes.collect() })
     }
 

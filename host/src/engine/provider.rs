@@ -10,7 +10,7 @@ use atelier_engine::{Engine, Lora};
 
 use super::{CATALOGUE, EnginePipeline, convert, hashes::HashCache, loras};
 use crate::run::pipeline::{
-    Catalogue, Checkpoint, LoraFile, ModelProvider, Pipeline, PipelineError,
+    Catalogue, Checkpoint, LoraFile, ModelProvider, Pipeline, PipelineError, VaeFile,
 };
 
 /// Checkpoints in folders, one of them loaded at a time.
@@ -24,6 +24,7 @@ pub struct EngineProvider {
     named: Vec<PathBuf>,
     places: Vec<PathBuf>,
     loras: PathBuf,
+    vaes: PathBuf,
     hashes: HashCache,
     loaded: Mutex<Option<(PathBuf, Arc<EnginePipeline>)>>,
 }
@@ -37,6 +38,7 @@ impl EngineProvider {
             named: Vec::new(),
             places: vec![data.join("models"), data.join("models/Stable-diffusion"), checkout],
             loras: data.join("models/Lora"),
+            vaes: data.join("models/VAE"),
             hashes: HashCache::new(data.join("cache").join("hashes.json")),
             loaded: Mutex::default(),
         }
@@ -52,6 +54,11 @@ impl EngineProvider {
     /// The folder of LoRAs, `<data>/models/Lora`: A1111's place.
     pub fn lora_folder(&self) -> &Path {
         &self.loras
+    }
+
+    /// The folder of autoencoders, `<data>/models/VAE`: A1111's place.
+    pub fn vae_folder(&self) -> &Path {
+        &self.vaes
     }
 
     /// The folders that are looked through.
@@ -125,6 +132,35 @@ impl ModelProvider for EngineProvider {
         CATALOGUE
     }
 
+    fn vaes(&self) -> Vec<VaeFile> {
+        let inside = entries(&self.vaes).into_iter().filter(|path| is_safetensors(path));
+        let beside = self.places.iter().flat_map(|place| entries(place));
+        let beside = beside.filter(|path| is_safetensors(path) && is_vae_beside(path));
+        let name = |path: &Path| path.file_name()?.to_str().map(str::to_owned);
+        let files = inside.chain(beside);
+        files.filter_map(|path| Some(VaeFile { name: name(&path)?, path })).collect()
+    }
+
+    fn vae(&self, checkpoint: &str, wanted: &str) -> Option<VaeFile> {
+        let all = || self.vaes().into_iter();
+        match wanted {
+            "" | "None" => None,
+            // A1111 takes the one whose name begins as the checkpoint's.
+            "Automatic" => all().find(|vae| vae.name.starts_with(checkpoint)),
+            wanted => {
+                let stem = |vae: &VaeFile| vae.name.strip_suffix(".safetensors") == Some(wanted);
+                let found = all().find(|vae| vae.name == wanted || stem(vae));
+                if found.is_none() {
+                    tracing::warn!(
+                        sd_vae = wanted,
+                        "there is no such VAE; the checkpoint's is used"
+                    );
+                }
+                found
+            }
+        }
+    }
+
     fn loras(&self) -> Vec<LoraFile> {
         loras::in_folder(&self.loras)
     }
@@ -161,7 +197,16 @@ pub fn is_checkpoint(path: &Path) -> bool {
     if path.is_dir() {
         return path.join("model_index.json").is_file() || path.join("unet/config.json").is_file();
     }
+    is_safetensors(path) && !is_vae_beside(path)
+}
+
+fn is_safetensors(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
+}
+
+/// Whether a file among checkpoints is an autoencoder, by its name: `x.vae.safetensors`.
+fn is_vae_beside(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| Path::new(stem).extension().is_some_and(|it| it == "vae"))
 }
 
 /// The name of a checkpoint: a folder's, or a file's without the extension.

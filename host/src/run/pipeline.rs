@@ -5,13 +5,15 @@
 //! computes a picture in microseconds.
 
 mod catalogue;
+mod model;
 mod networks;
 mod text;
 
 use std::{fmt, sync::Arc};
 
 pub use catalogue::{Catalogue, Heeds};
-pub use networks::{LoraFile, LoraOutcome, LoraUse};
+pub use model::{Checkpoint, ModelInfo, VaeInfo};
+pub use networks::{LoraFile, LoraOutcome, LoraUse, VaeFile};
 use serde::{Deserialize, Serialize};
 pub use text::{Conditioning, Padding, PromptBatch, ScheduledConditioning, TextSettings};
 
@@ -28,30 +30,6 @@ impl Tensor {
     /// Zeros.
     pub fn zeros(shape: [usize; 4]) -> Self {
         Self { shape, data: vec![0.0; shape.iter().product()] }
-    }
-}
-
-/// What a checkpoint is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct ModelInfo {
-    /// Name, as `sd_model_checkpoint` and the infotext have it.
-    pub name: String,
-    /// SHA-256 of the weights, as hex; A1111's short hash is its first ten digits.
-    pub sha256: String,
-    /// The size it was trained for, in pixels.
-    pub native_size: (u32, u32),
-    /// Pixels per latent.
-    pub vae_factor: u32,
-    /// Sizes must be multiples of this many pixels.
-    pub size_multiple: u32,
-    /// Channels of the latents.
-    pub latent_channels: u32,
-}
-
-impl ModelInfo {
-    /// A1111's short hash: ten hex digits.
-    pub fn short_hash(&self) -> &str {
-        self.sha256.get(..10).unwrap_or(&self.sha256)
     }
 }
 
@@ -332,6 +310,14 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
         observer: &mut dyn StepObserver,
     ) -> Result<Tensor, PipelineError>;
 
+    /// The same with the autoencoder of another file.
+    ///
+    /// # Errors
+    /// A file without one, one for another kind of model, or an engine that takes none.
+    fn with_vae(&self, file: &VaeFile) -> Result<Arc<dyn Pipeline>, PipelineError> {
+        Err(PipelineError::Engine(format!("this engine takes no VAE of its own: {}", file.name)))
+    }
+
     /// The same with LoRAs added to its weights, and what became of each; this one stays as it is.
     ///
     /// # Errors
@@ -349,15 +335,6 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
     fn build(&self) -> String;
 }
 
-/// A checkpoint that could be loaded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Checkpoint {
-    /// Name.
-    pub name: String,
-    /// Where it is.
-    pub path: std::path::PathBuf,
-}
-
 /// Gives runs their pipeline.
 pub trait ModelProvider: fmt::Debug + Send + Sync {
     /// The checkpoint of that name, or the default one. Says whether it was loaded just now.
@@ -368,6 +345,17 @@ pub trait ModelProvider: fmt::Debug + Send + Sync {
 
     /// The checkpoints there are, the default one first.
     fn list(&self) -> Vec<Checkpoint>;
+
+    /// The autoencoders there are in files of their own.
+    fn vaes(&self) -> Vec<VaeFile> {
+        Vec::new()
+    }
+
+    /// The autoencoder that the option `sd_vae` means for a checkpoint; none for the checkpoint's own.
+    fn vae(&self, checkpoint: &str, wanted: &str) -> Option<VaeFile> {
+        let _ = (checkpoint, wanted);
+        None
+    }
 
     /// The LoRAs there are.
     fn loras(&self) -> Vec<LoraFile> {

@@ -61,7 +61,11 @@ impl ActiveRun<'_> {
     fn load_checkpoint(&mut self) -> Result<(), Ended> {
         let name = self.hooks.seam.host_text("sd_model_checkpoint");
         let name = (!name.is_empty()).then_some(&*name);
-        let (pipeline, fresh) = self.runner.provider().get(name)?;
+        let (mut pipeline, fresh) = self.runner.provider().get(name)?;
+        let wanted = self.hooks.seam.host_text("sd_vae");
+        if let Some(vae) = self.runner.provider().vae(&pipeline.model().name, &wanted) {
+            pipeline = pipeline.with_vae(&vae)?;
+        }
         let model = pipeline.model().clone();
         let catalogue = self.runner.provider().catalogue();
         self.names =

@@ -11,7 +11,7 @@ use std::{
 };
 
 use atelier_suite::{command, root};
-use safetensors::{SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 
 /// What the tensors of this small checkpoint do not tell; published ones need nothing of the kind.
@@ -55,6 +55,58 @@ fn write_single(file: &Path) {
     }
     let metadata = HashMap::from([("atelier.config".to_owned(), told().to_string())]);
     safetensors::serialize_to_file(views, Some(metadata), file).expect("a file");
+}
+
+/// The default checkpoint's autoencoder in a file of its own, in the original layout; a bright one
+/// adds more in its last layer.
+fn write_vae(file: &Path, bright: bool) {
+    let whole = tempfile::NamedTempFile::new().expect("a file");
+    write_single(whole.path());
+    let bytes = fs::read(whole.path()).expect("the file");
+    let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let last = "decoder.conv_out.bias";
+    let bytes: Vec<u8> = [0.5_f32; 3].into_iter().flat_map(f32::to_le_bytes).collect();
+    let bias = TensorView::new(Dtype::F32, vec![3], &bytes).expect("a tensor");
+    let all = tensors.tensors().into_iter();
+    let own = all.filter_map(|(key, view)| {
+        let key = key.strip_prefix("first_stage_model.")?.to_owned();
+        Some(if bright && key == last { (key, bias.clone()) } else { (key, view) })
+    });
+    safetensors::serialize_to_file(own.collect::<Vec<_>>(), None, file).expect("a file");
+}
+
+#[test]
+fn sd_vae_draws_with_the_autoencoder_of_another_file() {
+    let data = tempfile::tempdir().expect("a folder");
+    let vaes = data.path().join("models/VAE");
+    fs::create_dir_all(&vaes).expect("a folder");
+    write_vae(&vaes.join("same.safetensors"), false);
+    write_vae(&vaes.join("bright.vae.safetensors"), true);
+    fs::write(vaes.join("broken.safetensors"), "no VAE").expect("a file");
+    let draw = |vae: &str| {
+        let option = format!("sd_vae={vae}");
+        let args = ["txt2img", "red heart", "-s", "5", "--steps", "2", "--no-save", "-o", &option];
+        let run = atelier(data.path(), &args)?;
+        let model = run["model"]["vae"]["name"].clone();
+        Ok::<_, String>((run["outputs"][0]["pixels"].clone(), model))
+    };
+    let (own, model) = draw("Automatic").expect("a run");
+    assert_eq!(model, Value::Null);
+    let none = draw("None").expect("a run");
+    assert_eq!(none, (own.clone(), Value::Null));
+    let same = draw("same.safetensors").expect("a run");
+    assert_eq!(same, (own.clone(), json!("same.safetensors")));
+    let (bright, model) = draw("bright.vae").expect("a run");
+    assert_eq!(model, "bright.vae.safetensors");
+    assert_ne!(bright, own);
+    assert_eq!(draw("missing").expect("a run"), (own, Value::Null));
+    let error = draw("broken").expect_err("no run");
+    assert!(error.contains("broken.safetensors is not a whole safetensors file"), "{error}");
+    // One whose name begins as the checkpoint's is taken by itself.
+    write_vae(&vaes.join("atelier-emoji-64.vae.safetensors"), true);
+    assert_eq!(draw("Automatic").expect("a run").0, bright);
+    let listed = atelier(data.path(), &["models", "vaes"]).expect("a list");
+    assert_eq!(listed.as_array().map(Vec::len), Some(4));
 }
 
 /// Runs `atelier` and gives the answer, or its words where it refuses.

@@ -106,6 +106,33 @@ pub(super) fn open(file: &Path) -> Result<Files, LoadError> {
     })
 }
 
+/// The autoencoder in a file of its own, in the original layout or diffusers'. What its tensors do not
+/// tell is as in `base`, the configuration of the checkpoint that it is for.
+///
+/// # Errors
+/// [`LoadError::NoCheckpoint`] if there is no autoencoder in it, or a reading error.
+pub(crate) fn autoencoder(file: &Path, base: &Config) -> Result<Source, LoadError> {
+    refuse_pickles(file)?;
+    let weights = Weights::open(file)?;
+    let shapes = weights.shapes();
+    if shapes.keys().any(|key| key.starts_with("encoder.down_blocks.")) {
+        let config = Config { file: file.to_owned(), value: base.value.clone() };
+        return Ok(Source { config, weights });
+    }
+    let inside = shapes.keys().any(|key| key.starts_with(VAE));
+    let prefix = if inside { VAE } else { "" };
+    let foreign = |what: String| LoadError::NoCheckpoint { file: file.to_owned(), what };
+    let mut value = vae::config(&shapes, prefix, 1.0)
+        .map_err(|what| foreign(format!("it has no autoencoder: {what}")))?;
+    for key in ["scaling_factor", "shift_factor", "norm_num_groups"] {
+        if let Some(known) = base.value.get(key) {
+            value[key] = known.clone();
+        }
+    }
+    let names = vae::names(&shapes, prefix);
+    Ok(Source { config: Config { file: file.to_owned(), value }, weights: weights.named(names) })
+}
+
 /// Pickles are refused before anything of them is read.
 fn refuse_pickles(file: &Path) -> Result<(), LoadError> {
     let extension = file.extension().unwrap_or_default().to_ascii_lowercase();

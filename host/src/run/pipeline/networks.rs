@@ -4,6 +4,15 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+/// An autoencoder of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VaeFile {
+    /// The file's name, as `sd_vae` and the infotext have it.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
 /// A LoRA that could be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoraFile {

@@ -26,6 +26,9 @@ impl ActiveRun<'_> {
         let ensd = Some(seam.host_int("eta_noise_seed_delta"));
         let rng = Some(seam.host_text("randn_source").to_string());
         let model = self.hooks.model.as_ref();
+        let vae = self.hooks.model.as_ref().and_then(|model| model.vae.as_ref());
+        let vae_hash = vae.filter(|_| seam.host_bool("add_vae_hash_to_info"));
+        let vae_name = vae.filter(|_| seam.host_bool("add_vae_name_to_info"));
         let catalogue = self.runner.provider().catalogue();
         let names = (self.params.scheduler.as_str(), self.params.sampler.as_str());
         let schedule = (catalogue.scheduler)(names.0, names.1);
@@ -40,6 +43,8 @@ impl ActiveRun<'_> {
             size: (self.params.width, self.params.height),
             model_hash: model.and_then(|m| flag(with_hash, m.short_hash().to_owned())),
             model: model.and_then(|m| flag(with_name, m.name.clone())),
+            vae_hash: vae_hash.map(|vae| vae.sha256.get(..10).unwrap_or(&vae.sha256).to_owned()),
+            vae: vae_name.map(|vae| vae.name.clone()),
             variation_seed: Some(caption.subseed),
             variation_seed_strength: self.params.subseed_strength,
             denoising_strength: self.params.is_img2img.then_some(self.params.denoising_strength),

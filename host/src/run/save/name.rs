@@ -83,7 +83,7 @@ impl ActiveRun<'_> {
             scheduler,
             model_hash: model.map(ModelInfo::short_hash),
             model_name: model.map(|model| model.name.as_str()),
-            vae: None,
+            vae: model.and_then(|model| Some(model.vae.as_ref()?.name.as_str())),
             clip_skip,
             denoising: self.params.is_img2img.then_some(self.params.denoising_strength),
             user: None,
