@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
-use sha2::{Digest as _, Sha256};
 
-use crate::checkpoint::{LoadError, metadata};
+use crate::checkpoint::{LoadError, hash_rest, metadata};
 use crate::weights::{Delta, Weights};
 
 /// Ends of tensors' names and what they are: kohya's, diffusers' older ones and peft's.
@@ -168,15 +167,7 @@ fn hash_of_weights(file: &Path) -> std::io::Result<String> {
     let mut length = [0; 8];
     file.read_exact(&mut length)?;
     file.seek(SeekFrom::Start(u64::from_le_bytes(length).saturating_add(8)))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-    Ok(format!("{:x}", hasher.finalize()))
+    hash_rest(file)
 }
 
 /// A module with its weight.

@@ -50,7 +50,11 @@ impl ModelFile {
 }
 
 fn hash_file(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
+    hash_rest(std::fs::File::open(path)?)
+}
+
+/// SHA-256 over what is left to read, as hex.
+pub(crate) fn hash_rest(mut file: impl Read) -> std::io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {

@@ -9,6 +9,7 @@ pub(crate) mod single;
 pub(crate) use config::{Config, ConfigFile, PerBlock, read};
 pub use error::LoadError;
 pub(crate) use files::{Files, Source, TokenizerFiles};
+pub(crate) use info::hash_rest;
 pub use info::{ModelFile, ModelInfo, Part};
 pub(crate) use single::{autoencoder, metadata, original_names};
 

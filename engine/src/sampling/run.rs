@@ -10,7 +10,7 @@ use super::padding::Padding;
 use super::restart;
 use super::sampler::Sampler;
 use super::scheduler::Scheduler;
-use super::sde::{self, Motion, Solver};
+use super::sde::{self, Levels, Motion, Solver};
 use super::second_order;
 use super::settings::SamplerSettings;
 use crate::conditioning::Conditioning;
@@ -113,7 +113,7 @@ pub(crate) fn run(
         };
         return ddim::ddim(&mut model, &timesteps, x, rng, settings);
     }
-    let (x, sigmas, motion) = match start {
+    let (x, sigmas, levels) = match start {
         Start::Noise(noise) => {
             let sigmas = scheduler.sigmas(sampler, steps, schedule, settings);
             let highest = sigmas[0];
@@ -123,8 +123,8 @@ pub(crate) fn run(
                 highest
             };
             let factor = factor as f32;
-            let motion = Motion::over(&sigmas, rng);
-            (noise.map(|v| v * factor), sigmas, motion)
+            let levels = Levels::of(&sigmas);
+            (noise.map(|v| v * factor), sigmas, levels)
         }
         Start::Latents { init, noise, denoising_strength } => {
             let Some(part) = Part::of(steps, denoising_strength, settings) else {
@@ -132,12 +132,14 @@ pub(crate) fn run(
             };
             model.planned = sampler.calls_of(part.encoded + 1);
             let mut sigmas = scheduler.sigmas(sampler, part.steps, schedule, settings);
-            let motion = Motion::over(&sigmas, rng);
+            let levels = Levels::of(&sigmas);
             sigmas.drain(..part.steps - part.encoded - 1);
             let factor = (sigmas[0] + settings.extra_noise) as f32;
-            (init.zip(&noise, |x, noise| x + factor * noise), sigmas, motion)
+            (init.zip(&noise, |x, noise| x + factor * noise), sigmas, levels)
         }
     };
+    // Only the samplers that follow a motion pay for one.
+    let motion = |rng: &ImageRng| Motion::over(levels, rng);
     match sampler {
         Sampler::Euler => kdiffusion::euler(&mut model, &sigmas, x, rng, settings),
         Sampler::EulerA => kdiffusion::euler_ancestral(&mut model, &sigmas, x, rng, settings),
@@ -148,14 +150,14 @@ pub(crate) fn run(
         Sampler::DpmPp2SA => {
             second_order::dpmpp_2s_ancestral(&mut model, &sigmas, x, rng, settings)
         }
-        Sampler::DpmPpSde => sde::dpmpp_sde(&mut model, &sigmas, x, &motion, settings),
+        Sampler::DpmPpSde => sde::dpmpp_sde(&mut model, &sigmas, x, &motion(rng), settings),
         Sampler::DpmPp2MSde => {
-            sde::dpmpp_2m_sde(&mut model, &sigmas, x, &motion, settings, Solver::Midpoint)
+            sde::dpmpp_2m_sde(&mut model, &sigmas, x, &motion(rng), settings, Solver::Midpoint)
         }
         Sampler::DpmPp2MSdeHeun => {
-            sde::dpmpp_2m_sde(&mut model, &sigmas, x, &motion, settings, Solver::Heun)
+            sde::dpmpp_2m_sde(&mut model, &sigmas, x, &motion(rng), settings, Solver::Heun)
         }
-        Sampler::DpmPp3MSde => sde::dpmpp_3m_sde(&mut model, &sigmas, x, &motion, settings),
+        Sampler::DpmPp3MSde => sde::dpmpp_3m_sde(&mut model, &sigmas, x, &motion(rng), settings),
         Sampler::Restart => restart::restart(&mut model, &sigmas, x, rng),
         Sampler::DpmPp2M | Sampler::Ddim => kdiffusion::dpmpp_2m(&mut model, &sigmas, x),
     }

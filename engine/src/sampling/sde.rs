@@ -10,6 +10,21 @@ use super::settings::SamplerSettings;
 use crate::noise::{BrownianTree, ImageRng};
 use crate::tensor::Tensor;
 
+/// The ends of a whole schedule but 0, also where sampling begins further down.
+#[derive(Clone, Copy)]
+pub(super) struct Levels {
+    lowest: f64,
+    highest: f64,
+}
+
+impl Levels {
+    pub(super) fn of(sigmas: &[f64]) -> Self {
+        let above = || sigmas.iter().copied().filter(|sigma| *sigma > 0.0).map(single);
+        let highest = above().fold(0.0, f64::max);
+        Self { lowest: above().fold(highest, f64::min), highest }
+    }
+}
+
 /// The motion of a batch over the noise levels of a schedule (`BrownianTreeNoiseSampler`).
 pub(super) struct Motion {
     trees: Vec<BrownianTree>,
@@ -17,12 +32,8 @@ pub(super) struct Motion {
 }
 
 impl Motion {
-    /// Over all of `sigmas` but 0, also where sampling begins further down.
-    pub(super) fn over(sigmas: &[f64], rng: &ImageRng) -> Self {
-        let above = || sigmas.iter().copied().filter(|sigma| *sigma > 0.0).map(single);
-        let (lowest, highest) =
-            (above().fold(f64::INFINITY, f64::min), above().fold(0.0, f64::max));
-        Self { trees: rng.brownian(lowest.min(highest), highest), shape: rng.shape() }
+    pub(super) fn over(levels: Levels, rng: &ImageRng) -> Self {
+        Self { trees: rng.brownian(levels.lowest, levels.highest), shape: rng.shape() }
     }
 
     /// Unit normal noise for the way from one level down to another.

@@ -32,9 +32,7 @@ impl Tag {
         }
         tag
     }
-}
 
-impl Tag {
     /// Weight in the text encoders, in the denoising network, and ranks; as A1111 v1.10.1 reads the
     /// arguments of `lora`.
     ///

@@ -215,7 +215,7 @@ fn levels(shapes: &Shapes, list: &str, first: usize) -> Result<Vec<Level>, Strin
             open.resnets.push(n);
             open.depth = open.depth.max(count(shapes, &format!("{item}1.transformer_blocks.")));
         }
-        let change = [("0.op"), ("1.conv"), ("2.conv")].into_iter().find(|name| has(name));
+        let change = ["0.op", "1.conv", "2.conv"].into_iter().find(|name| has(name));
         if let Some(change) = change {
             open.change = Some(format!("{n}.{change}"));
             levels.push(std::mem::take(&mut open));
