@@ -1,15 +1,17 @@
 //! A loaded checkpoint and what it can do.
 
+mod variants;
+
 use std::collections::{HashMap, hash_map::Entry};
 use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::Tensor as Array;
 
-use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo, autoencoder};
+use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo};
 use crate::conditioning::Conditioning;
+use crate::embedding::{Embedding, Embeddings};
 use crate::error::EngineError;
-use crate::lora::{self, LoraFit, LoraUse, Target};
 use crate::prompt::{Pass, Scheduled, SubPrompt, TextSettings, schedules, sub_prompts};
 use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
 use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
@@ -43,6 +45,7 @@ impl Side {
 pub struct Engine {
     info: ModelInfo,
     text: Arc<TextEncoders>,
+    embeddings: Arc<Embeddings>,
     pub(crate) unet: Arc<Unet>,
     vae: Arc<Vae>,
     schedule: DiscreteSchedule,
@@ -107,78 +110,7 @@ impl Engine {
         };
         tracing::debug!(name = info.name, text_width, "checkpoint loaded");
         let (text, unet, vae) = (Arc::new(text), Arc::new(unet), Arc::new(vae));
-        Ok(Self { info, text, unet, vae, schedule, layers })
-    }
-
-    /// The same with LoRAs added to its weights, and what became of each. What they do not touch is
-    /// shared: this engine stays as it is, and both are used side by side.
-    ///
-    /// # Errors
-    /// [`LoadError`] where the checkpoint can no longer be read.
-    pub fn with_loras(&self, uses: &[LoraUse]) -> Result<(Self, Vec<LoraFit>), LoadError> {
-        let (patches, fits) = lora::patches(uses, &self.targets(), self.layers.len());
-        let mut files = Files::open(&self.info.folder)?;
-        let networks =
-            std::iter::once(&mut files.unet).chain(files.texts.iter_mut().map(|(it, _)| it));
-        let mut patched = Vec::new();
-        for ((network, layers), patches) in networks.zip(&self.layers).zip(patches) {
-            patched.push(!patches.is_empty());
-            network.weights = network.weights.patched(layers.clone(), patches);
-        }
-        let any = |which: &[bool]| which.iter().any(|patched| *patched);
-        let (unet, text) = (any(&patched[..1]), any(&patched[1..]));
-        let mut engine = self.clone();
-        if unet {
-            engine.unet = Arc::new(Unet::load(&files.unet)?);
-        }
-        if text {
-            engine.text = Arc::new(TextEncoders::load(&files.texts)?);
-        }
-        Ok((engine, fits))
-    }
-
-    /// The same with the autoencoder of another file, a VAE of its own or one in a checkpoint.
-    ///
-    /// # Errors
-    /// [`LoadError`] if there is none in it, or one for another kind of model.
-    pub fn with_vae(&self, file: &Path) -> Result<Self, LoadError> {
-        let base = Files::open(&self.info.folder)?.vae.config;
-        let vae = Vae::load(&autoencoder(file, &base)?)?;
-        let (channels, factor) = (vae.latent_channels(), vae.factor());
-        if (channels, factor) != (self.info.latent_channels, self.info.vae_factor) {
-            let what = format!(
-                "its latents have {channels} channels and {factor} pixels for each value, the \
-                 checkpoint's {} and {}",
-                self.info.latent_channels, self.info.vae_factor
-            );
-            return Err(LoadError::NoCheckpoint { file: file.to_owned(), what });
-        }
-        Ok(Self { vae: Arc::new(vae), ..self.clone() })
-    }
-
-    /// The layers that a LoRA can be added to, by all names that LoRAs have for them.
-    fn targets(&self) -> HashMap<String, Target> {
-        let original = self.unet.original_names();
-        let mut targets = HashMap::new();
-        for (network, layers) in self.layers.iter().enumerate() {
-            for (layer, shape) in layers.all() {
-                let is_text = network > 0;
-                let names = match network {
-                    0 => [format!("lora_unet_{layer}"), format!("lora_unet_{}", original(&layer))],
-                    number => {
-                        let name = layer.strip_prefix("text_model.").unwrap_or(&layer);
-                        let begin = if number == 1 { "lora_te" } else { "lora_te2" };
-                        [format!("{begin}_text_model_{name}"), format!("{begin}_{name}")]
-                    }
-                };
-                for name in names {
-                    let layer = layer.clone();
-                    let target = Target { network, layer, shape, is_text };
-                    targets.insert(name.replace('.', "_"), target);
-                }
-            }
-        }
-        targets
+        Ok(Self { info, text, embeddings: Arc::default(), unet, vae, schedule, layers })
     }
 
     /// Facts about the checkpoint.
@@ -199,7 +131,7 @@ impl Engine {
         prompts: &[&str],
         settings: TextSettings,
     ) -> Result<Conditioning, EngineError> {
-        self.text.encode(prompts, settings)
+        self.text.encode(prompts, settings, &self.embeddings)
     }
 
     /// Encodes the prompts of a batch with all that they say in the course of `pass`, whose steps are
@@ -268,6 +200,33 @@ impl Engine {
         Ok(schedule)
     }
 
+    /// The embeddings whose names are in the prompts of a batch, each once, as
+    /// [`encode_schedules`](Self::encode_schedules) meets them.
+    ///
+    /// # Errors
+    /// [`EngineError::Prompt`].
+    pub fn embeddings_in(
+        &self,
+        prompts: &[&str],
+        side: Side,
+        settings: TextSettings,
+        pass: Pass,
+    ) -> Result<Vec<Arc<Embedding>>, EngineError> {
+        let mut found: Vec<Arc<Embedding>> = Vec::new();
+        if self.embeddings.all.is_empty() {
+            return Ok(found);
+        }
+        let parts = prompts.iter().flat_map(|prompt| side.parts(prompt));
+        for Scheduled { text, .. } in parts.flat_map(|part| schedules(&part.text, pass)) {
+            for embedding in self.text.embeddings_in(&text, settings, &self.embeddings)? {
+                if !found.iter().any(|known| Arc::ptr_eq(known, &embedding)) {
+                    found.push(embedding);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     /// The number of tokens of a prompt and of the chunks that hold it, as A1111's counter shows
     /// them: tokens without begin and end, and 75 for each chunk.
     ///
@@ -278,7 +237,7 @@ impl Engine {
         prompt: &str,
         settings: TextSettings,
     ) -> Result<(usize, usize), EngineError> {
-        Ok(self.text.count(prompt, settings)?)
+        Ok(self.text.count(prompt, settings, &self.embeddings)?)
     }
 
     /// What fills up the shorter of prompt and negative prompt in A1111 v1.10.1 with its option

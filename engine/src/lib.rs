@@ -17,6 +17,7 @@
 mod checkpoint;
 mod clip;
 mod conditioning;
+mod embedding;
 mod engine;
 mod error;
 mod kernels;
@@ -33,6 +34,7 @@ mod weights;
 
 pub use checkpoint::{LoadError, ModelFile, ModelInfo, Part};
 pub use conditioning::{Conditioning, ConditioningError};
+pub use embedding::Embedding;
 pub use engine::{Engine, Side};
 pub use error::EngineError;
 pub use lora::{Lora, LoraFit, LoraUse};

@@ -1,10 +1,13 @@
 //! The text encoders of a checkpoint, from prompts to conditioning.
 
+use std::sync::Arc;
+
 use candle_core::Tensor as Array;
 
 use crate::checkpoint::{LoadError, Source, TokenizerFiles};
 use crate::clip::{CHUNK, Chunk, TextModel, TextTokenizer, Wanted};
 use crate::conditioning::Conditioning;
+use crate::embedding::{Embedding, Embeddings, EncoderEmbeddings};
 use crate::error::EngineError;
 use crate::prompt::{BadWeight, Emphasis, TextSettings};
 use crate::unet::{WAVES, waves};
@@ -59,8 +62,28 @@ impl TextEncoders {
         &self,
         prompt: &str,
         settings: TextSettings,
+        embeddings: &Embeddings,
     ) -> Result<(usize, usize), BadWeight> {
-        self.first.0.count(prompt, settings)
+        self.first.0.count(prompt, settings, &embeddings.encoder(0).words)
+    }
+
+    /// Those of the embeddings that these encoders can use.
+    pub(crate) fn embeddings(&self, all: &[Arc<Embedding>]) -> Embeddings {
+        let both = std::iter::once(&self.first).chain(&self.second);
+        let both: Vec<_> = both.map(|(tokenizer, model)| (tokenizer, model.width())).collect();
+        Embeddings::of(all, &both)
+    }
+
+    /// Which of the embeddings are in a prompt, in their order.
+    pub(crate) fn embeddings_in(
+        &self,
+        prompt: &str,
+        settings: TextSettings,
+        embeddings: &Embeddings,
+    ) -> Result<Vec<Arc<Embedding>>, BadWeight> {
+        let chunks = self.first.0.encode(prompt, settings, &embeddings.encoder(0).words)?;
+        let all = chunks.iter().flat_map(|chunk| &chunk.embedded);
+        Ok(all.filter_map(|(_, which)| embeddings.all.get(*which)).cloned().collect())
     }
 
     /// One row for each prompt, all as long as the longest.
@@ -68,6 +91,7 @@ impl TextEncoders {
         &self,
         prompts: &[&str],
         settings: TextSettings,
+        embeddings: &Embeddings,
     ) -> Result<Conditioning, EngineError> {
         if prompts.is_empty() {
             return Err(EngineError::NoPrompts);
@@ -78,23 +102,25 @@ impl TextEncoders {
         }
         let left_out = clip_skip as usize - 1;
         let (tokenizer, model) = &self.first;
+        let learnt = embeddings.encoder(0);
         let Some((second_tokenizer, second)) = &self.second else {
             let left_out = if model.is_open_clip() { 0 } else { left_out };
             let wanted = Wanted { left_out, normed: true, pooled_at: None };
-            let chunks = chunks_of(tokenizer, prompts, settings)?;
-            let (data, _) = states(model, &chunks, wanted, settings.emphasis)?;
+            let chunks = chunks_of(tokenizer, prompts, settings, &learnt)?;
+            let (data, _) = states(model, &chunks, &learnt, wanted, settings.emphasis)?;
             let tokens = chunks.len() / prompts.len() * CHUNK;
             return Ok(Conditioning::new(prompts.len(), tokens, model.width(), data)?);
         };
         // SDXL takes the last layer but one of both, and heeds clip_skip only where it is told to.
         let left_out = if settings.xl_clip_skip { left_out } else { 1 };
         let wanted = Wanted { left_out, normed: false, pooled_at: None };
-        let chunks = chunks_of(tokenizer, prompts, settings)?;
-        let (one, _) = states(model, &chunks, wanted, settings.emphasis)?;
+        let chunks = chunks_of(tokenizer, prompts, settings, &learnt)?;
+        let (one, _) = states(model, &chunks, &learnt, wanted, settings.emphasis)?;
         let end = Some(second_tokenizer.end());
         let wanted = Wanted { left_out: 1, normed: false, pooled_at: end };
-        let chunks = chunks_of(second_tokenizer, prompts, settings)?;
-        let (two, pooled) = states(second, &chunks, wanted, settings.emphasis)?;
+        let learnt = embeddings.encoder(1);
+        let chunks = chunks_of(second_tokenizer, prompts, settings, &learnt)?;
+        let (two, pooled) = states(second, &chunks, &learnt, wanted, settings.emphasis)?;
         let rows = one.chunks_exact(model.width()).zip(two.chunks_exact(second.width()));
         let data = rows.flat_map(|(one, two)| one.iter().chain(two).copied()).collect();
         let chunks_each = chunks.len() / prompts.len();
@@ -128,8 +154,9 @@ fn chunks_of(
     tokenizer: &TextTokenizer,
     prompts: &[&str],
     settings: TextSettings,
+    learnt: &EncoderEmbeddings,
 ) -> Result<Vec<Chunk>, BadWeight> {
-    let encoded = prompts.iter().map(|prompt| tokenizer.encode(prompt, settings));
+    let encoded = prompts.iter().map(|prompt| tokenizer.encode(prompt, settings, &learnt.words));
     let encoded: Vec<_> = encoded.collect::<Result<_, _>>()?;
     let most = encoded.iter().map(Vec::len).max().unwrap_or(1);
     let mut chunks = Vec::with_capacity(prompts.len() * most);
@@ -143,12 +170,13 @@ fn chunks_of(
 fn states(
     model: &TextModel,
     chunks: &[Chunk],
+    learnt: &EncoderEmbeddings,
     wanted: Wanted,
     emphasis: Emphasis,
 ) -> Result<Encoded, EngineError> {
     let flat = |array: Array| -> candle_core::Result<Vec<f32>> { array.flatten_all()?.to_vec1() };
     let encode = || -> candle_core::Result<Encoded> {
-        let (states, pooled) = model.forward(chunks, wanted)?;
+        let (states, pooled) = model.forward(chunks, &learnt.vectors, wanted)?;
         Ok((flat(states)?, pooled.map(flat).transpose()?.unwrap_or_default()))
     };
     let (mut data, pooled) = encode().map_err(EngineError::compute("the text encoder"))?;

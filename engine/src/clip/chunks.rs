@@ -20,6 +20,8 @@ pub(crate) struct Special {
 pub(crate) enum Item {
     /// A token with its weight.
     Token(u32, f32),
+    /// Vectors of an embedding: which, how many, and their weight.
+    Embedded(usize, usize, f32),
     /// The end of a chunk.
     Break,
 }
@@ -30,26 +32,43 @@ pub(crate) struct Chunk {
     pub(crate) tokens: [u32; CHUNK],
     /// 1 for the special ones.
     pub(crate) weights: [f32; CHUNK],
+    /// Where vectors of an embedding take the place of tokens, and of which.
+    pub(crate) embedded: Vec<(usize, usize)>,
+}
+
+/// What is in a chunk at one place of its text.
+#[derive(Clone, Copy)]
+struct Place {
+    token: u32,
+    weight: f32,
+    /// The embedding whose first vector is here.
+    embedded: Option<usize>,
 }
 
 /// Cuts one prompt into chunks; an empty prompt makes one chunk. A chunk that would end within
-/// `backtrack` tokens after a comma ends at the comma instead.
+/// `backtrack` tokens after a comma ends at the comma instead. An embedding is never cut (one that
+/// moves behind a comma takes its vectors along; A1111 v1.10.1 leaves them behind).
 pub(crate) fn chunks(
     items: impl IntoIterator<Item = Item>,
     special: Special,
     backtrack: usize,
 ) -> Vec<Chunk> {
     let mut done = Vec::new();
-    let mut open: Vec<(u32, f32)> = Vec::with_capacity(TEXT);
+    let mut open: Vec<Place> = Vec::with_capacity(TEXT);
     let mut last_comma = None;
     for item in items {
-        let Item::Token(token, weight) = item else {
-            done.push(Chunk::of(&open, special));
-            open.clear();
-            last_comma = None;
-            continue;
+        let (token, weight, embedded, size) = match item {
+            Item::Token(token, weight) => (token, weight, None, 1),
+            // A1111 has token 0 under the vectors.
+            Item::Embedded(which, size, weight) => (0, weight, Some(which), size),
+            Item::Break => {
+                done.push(Chunk::of(&open, special));
+                open.clear();
+                last_comma = None;
+                continue;
+            }
         };
-        if Some(token) == special.comma {
+        if embedded.is_none() && Some(token) == special.comma {
             last_comma = Some(open.len());
         } else if open.len() == TEXT
             && let Some(comma) = last_comma
@@ -60,12 +79,13 @@ pub(crate) fn chunks(
             open = moved;
             last_comma = None;
         }
-        if open.len() == TEXT {
+        if open.len() + size > TEXT {
             done.push(Chunk::of(&open, special));
             open.clear();
             last_comma = None;
         }
-        open.push((token, weight));
+        open.push(Place { token, weight, embedded });
+        open.extend((1..size).map(|_| Place { token, weight, embedded: None }));
     }
     if !open.is_empty() || done.is_empty() {
         done.push(Chunk::of(&open, special));
@@ -74,12 +94,14 @@ pub(crate) fn chunks(
 }
 
 impl Chunk {
-    fn of(text: &[(u32, f32)], special: Special) -> Self {
-        let mut chunk = Self { tokens: [special.pad; CHUNK], weights: [1.0; CHUNK] };
+    fn of(text: &[Place], special: Special) -> Self {
+        let (tokens, weights) = ([special.pad; CHUNK], [1.0; CHUNK]);
+        let mut chunk = Self { tokens, weights, embedded: Vec::new() };
         chunk.tokens[0] = special.begin;
-        for (at, (token, weight)) in text.iter().enumerate() {
-            chunk.tokens[at + 1] = *token;
-            chunk.weights[at + 1] = *weight;
+        for (at, place) in text.iter().enumerate() {
+            chunk.tokens[at + 1] = place.token;
+            chunk.weights[at + 1] = place.weight;
+            chunk.embedded.extend(place.embedded.map(|which| (at + 1, which)));
         }
         chunk.tokens[text.len() + 1] = special.end;
         chunk
@@ -125,6 +147,22 @@ mod tests {
         text[40] = 7;
         assert_eq!(tokens(&text, 20)[0][76], 901);
         assert_eq!(tokens(&text, 40)[0][40..43], [1, 7, 901]);
+    }
+
+    #[test]
+    fn an_embedding_is_never_cut() {
+        let one = |token| Item::Token(token, 1.0);
+        let text: Vec<_> = [one(1); 73].into_iter().chain([Item::Embedded(4, 3, 0.5)]).collect();
+        let all = chunks(text, SPECIAL, 20);
+        assert_eq!(all[0].embedded, []);
+        assert_eq!(all[1].tokens[..5], [900, 0, 0, 0, 901]);
+        assert_eq!(all[1].weights[..5], [1.0, 0.5, 0.5, 0.5, 1.0]);
+        assert_eq!(all[1].embedded, [(1, 4)]);
+        // Behind a comma it moves as a whole.
+        let text = [one(1); 71].into_iter().chain([one(7), Item::Embedded(4, 3, 1.0), one(1)]);
+        let all = chunks(text, SPECIAL, 20);
+        assert_eq!(all[0].embedded, []);
+        assert_eq!((all[1].embedded[0], all[1].tokens[4]), ((1, 4), 1));
     }
 
     #[test]

@@ -96,20 +96,33 @@ impl TextModel {
         self.projection.as_ref().map(Linear::outputs)
     }
 
+    /// The tokens' values before the network, `[chunks, 77, width]`. `embeddings` (`[vectors, width]`
+    /// each) take their places.
+    fn embed(&self, chunks: &[Chunk], embeddings: &[Tensor]) -> Result<Tensor> {
+        let ids: Vec<u32> = chunks.iter().flat_map(|chunk| chunk.tokens).collect();
+        let ids = Tensor::new(ids, &Device::Cpu)?;
+        let mut x =
+            self.tokens.index_select(&ids, 0)?.reshape((chunks.len(), CHUNK, self.width))?;
+        for (row, chunk) in chunks.iter().enumerate() {
+            for (at, which) in &chunk.embedded {
+                if let Some(vectors) = embeddings.get(*which) {
+                    let place = [row..row + 1, *at..*at + vectors.dim(0)?, 0..self.width];
+                    x = x.slice_assign(&place, &vectors.unsqueeze(0)?)?;
+                }
+            }
+        }
+        x.broadcast_add(&self.positions)
+    }
+
     /// Encodes chunks of tokens to `[chunks, 77, width]`, and the chunks' vectors where they are
     /// wanted.
     pub(crate) fn forward(
         &self,
         chunks: &[Chunk],
+        embeddings: &[Tensor],
         wanted: Wanted,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let ids: Vec<u32> = chunks.iter().flat_map(|chunk| chunk.tokens).collect();
-        let ids = Tensor::new(ids, &Device::Cpu)?;
-        let mut x = self
-            .tokens
-            .index_select(&ids, 0)?
-            .reshape((chunks.len(), CHUNK, self.width))?
-            .broadcast_add(&self.positions)?;
+        let mut x = self.embed(chunks, embeddings)?;
         let used = self.layers.len().saturating_sub(wanted.left_out);
         let (used, rest) = self.layers.split_at(used);
         for layer in used {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use unicode_normalization::UnicodeNormalization;
 
 use super::chunks::{Chunk, Item, Special, TEXT, chunks};
+use super::words::{Word, Words};
 use crate::checkpoint::{Config, LoadError, TokenizerFiles, read};
 use crate::prompt::{BadWeight, Emphasis, Piece, TextSettings, pieces};
 
@@ -116,8 +117,9 @@ impl TextTokenizer {
         &self,
         prompt: &str,
         settings: TextSettings,
+        words: &Words,
     ) -> Result<Vec<Chunk>, BadWeight> {
-        let items = self.items(prompt, settings.emphasis)?;
+        let items = self.items(prompt, settings.emphasis, words)?;
         Ok(chunks(items, self.special, settings.comma_backtrack))
     }
 
@@ -129,13 +131,31 @@ impl TextTokenizer {
         &self,
         prompt: &str,
         settings: TextSettings,
+        words: &Words,
     ) -> Result<(usize, usize), BadWeight> {
-        let items = self.items(prompt, settings.emphasis)?;
-        let tokens = items.iter().filter(|item| matches!(item, Item::Token(..))).count();
-        Ok((tokens, chunks(items, self.special, settings.comma_backtrack).len() * TEXT))
+        let items = self.items(prompt, settings.emphasis, words)?;
+        let tokens = items.iter().map(|item| match item {
+            Item::Token(..) => 1,
+            Item::Embedded(_, size, _) => *size,
+            Item::Break => 0,
+        });
+        Ok((tokens.sum(), chunks(items, self.special, settings.comma_backtrack).len() * TEXT))
     }
 
-    fn items(&self, prompt: &str, emphasis: Emphasis) -> Result<Vec<Item>, BadWeight> {
+    /// Names as they are looked for in prompts, each with the number of vectors that it stands for.
+    pub(crate) fn words<'a>(&self, names: impl Iterator<Item = (&'a str, usize)>) -> Words {
+        Words::new(names.enumerate().map(|(which, (name, vectors))| {
+            let tokens = self.tokens(name);
+            Word { tokens, which, vectors }
+        }))
+    }
+
+    fn items(
+        &self,
+        prompt: &str,
+        emphasis: Emphasis,
+        words: &Words,
+    ) -> Result<Vec<Item>, BadWeight> {
         let pieces = match emphasis {
             Emphasis::None => vec![Piece { text: prompt.to_owned(), weight: 1.0 }],
             _ => pieces(prompt)?,
@@ -146,8 +166,17 @@ impl TextTokenizer {
                 items.push(Item::Break);
             } else {
                 let weight = piece.weight as f32;
-                let tokens = self.tokens(&piece.text).into_iter();
-                items.extend(tokens.map(|token| Item::Token(token, weight)));
+                let tokens = self.tokens(&piece.text);
+                let mut rest = tokens.as_slice();
+                while let Some((token, after)) = rest.split_first() {
+                    rest = if let Some(word) = words.find(rest) {
+                        items.push(Item::Embedded(word.which, word.vectors, weight));
+                        &rest[word.tokens.len()..]
+                    } else {
+                        items.push(Item::Token(*token, weight));
+                        after
+                    };
+                }
             }
         }
         Ok(items)

@@ -11,8 +11,8 @@ use crate::prompt::TextSettings;
 use crate::sampling::Unobserved;
 use crate::unet::Unet;
 use crate::{
-    Engine, ImageRng, Lora, LoraUse, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings,
-    ScheduledConditioning, Scheduler, Side, Start, Tensor,
+    Embedding, Engine, ImageRng, Lora, LoraUse, NoiseSource, Padding, Pass, SampleJob, Sampler,
+    SamplerSettings, ScheduledConditioning, Scheduler, Side, Start, Tensor,
 };
 
 type Shapes = BTreeMap<String, Vec<usize>>;
@@ -299,4 +299,47 @@ fn text_names(layers: u64) -> Vec<String> {
         }
     }
     names
+}
+
+#[test]
+fn an_embedding_stands_for_its_name_in_prompts() {
+    for (case, vectors) in [("sd15", 3), ("sd2", 1), ("xl", 2)] {
+        let (reference, plain) = (Reference::of(case), Engine::load(&folder(case)).unwrap());
+        let embedding = Embedding::load(&folder(case).join("red-thing.safetensors")).unwrap();
+        assert_eq!((embedding.name(), embedding.vectors()), ("red-thing", vectors));
+        assert_eq!(embedding.width(), plain.info().text_width, "{case}");
+        let with = plain.with_embeddings(&[Arc::new(embedding)]);
+        let text = "a photo of Red-Thing, and a dog";
+        let encode = |engine: &Engine| engine.encode_prompts(&[text], TOLD).unwrap();
+        let encoded = encode(&with);
+        reference.compare("text_learnt", encoded.data());
+        if case == "xl" {
+            reference.compare("vector_learnt", encoded.vectors());
+        }
+        assert_ne!(encode(&plain), encoded, "{case}: an engine without it does not know it");
+        let tokens = |engine: &Engine, text| engine.count_tokens(text, TOLD).unwrap().0;
+        let name = tokens(&plain, "red-thing");
+        assert_eq!(tokens(&with, text), tokens(&plain, text) - name + vectors, "{case}");
+
+        let pass = Pass { steps: 8, second: None, old: false };
+        let used = |prompt: &str| {
+            let used = with.embeddings_in(&[prompt, prompt], Side::Positive, TOLD, pass).unwrap();
+            used.iter().map(|it| it.name().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(used("a (red-thing:1.2) AND dog"), ["red-thing"]);
+        assert_eq!(used("[dog:RED-THING:4]"), ["red-thing"]);
+        assert_eq!(used("red thing, red-things"), [""; 0]);
+    }
+}
+
+#[test]
+fn an_embedding_for_other_text_encoders_is_left_out() {
+    let engine = Engine::load(&folder("sd15")).unwrap();
+    let load = |case: &str| Embedding::load(&folder(case).join("red-thing.safetensors"));
+    let all = ["sd2", "xl", "sd15"].map(|case| Arc::new(load(case).unwrap()));
+    let with = engine.with_embeddings(&all);
+    let widths: Vec<_> = with.embeddings().iter().map(|it| it.width()).collect();
+    assert_eq!(widths, [engine.info().text_width]);
+    let error = Embedding::load(&folder("xl").join("lora.safetensors")).unwrap_err();
+    assert!(error.to_string().contains("it is no embedding"), "{error}");
 }

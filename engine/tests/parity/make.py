@@ -21,6 +21,8 @@ HERE = Path(__file__).parent
 WORDS = "red heart cat face dog a photo of the blue circle with and smiling".split()
 PROMPTS = ["red heart", "", "A photo of the CAT, cafe\u0301 12?"]
 LONG = " ".join(["red heart and the smiling dog"] * 15)
+# Text before and behind the name of an embedding.
+LEARNT = ("a photo of ", ", and a dog")
 SEEDS, STEPS, SCALE = (7, 8), 8, 3.0
 SHAPE = (4, 8, 8)
 
@@ -87,10 +89,35 @@ def tokenizer(folder, pad):
 
 def chunks(tok, text):
     """Tokens in chunks of 75 between begin and end, filled up behind the end."""
-    ids = tok(text, add_special_tokens=False).input_ids
+    return in_chunks(tok, tok(text, add_special_tokens=False).input_ids)
+
+
+def in_chunks(tok, ids):
     parts = [ids[i : i + 75] for i in range(0, max(len(ids), 1), 75)]
     pad = lambda p: [tok.bos_token_id, *p, tok.eos_token_id] + [tok.pad_token_id] * (75 - len(p))
     return torch.tensor([pad(p) for p in parts])
+
+
+def learnt(file, encoders, count, seed):
+    """An embedding of `count` vectors for each encoder, and each encoder with them behind its vocabulary,
+    as diffusers puts them there."""
+    g = torch.Generator().manual_seed(seed)
+    out, changed = {}, {}
+    for key, encoder in encoders.items():
+        changed[key] = encoder = copy.deepcopy(encoder)
+        known = encoder.text_model.embeddings.token_embedding
+        vectors = torch.randn(count, known.embedding_dim, generator=g).half()
+        out[key] = vectors if count > 1 else vectors[0]
+        both = torch.cat([known.weight, vectors.float()])
+        encoder.text_model.embeddings.token_embedding = torch.nn.Embedding.from_pretrained(both)
+    save_file({key: value.contiguous() for key, value in out.items()}, file)
+    return changed
+
+
+def learnt_ids(tok, before, after, count):
+    """Tokens of a text with an embedding in it."""
+    plain = lambda text: tok(text, add_special_tokens=False).input_ids
+    return in_chunks(tok, plain(before) + [len(tok) + i for i in range(count)] + plain(after))
 
 
 def save(model, folder, half=True):
@@ -283,6 +310,10 @@ def case(kd, name, unet_config, vae_config, text_config, prediction="epsilon", p
         out["lora_text"] = merged["lora_te_"](chunks(tok, PROMPTS[0])).last_hidden_state
         added = merged["lora_unet_"]
         out["lora_unet"] = added(out["x"], torch.tensor(481.0), encoder_hidden_states=out["context"]).sample
+        count = 3 if name == "sd15" else 1
+        with_words = learnt(folder / "red-thing.safetensors", {"emb_params": encoder}, count, 8)
+        ids = learnt_ids(tok, *LEARNT, count)
+        out["text_learnt"] = with_words["emb_params"](ids).last_hidden_state
         write_single(folder, unet, vae, encoder, scheduler)
     save(unet, folder / "unet")
     save(vae, folder / "vae", half=name != "sd2")
@@ -388,8 +419,10 @@ def xl_case(kd):
     # Height, width, top, left, height, width.
     ids = torch.tensor([[48.0, 64.0, 8.0, 4.0, 48.0, 64.0]])
     def encode(text, first=first, second=second):
-        one = first(chunks(first_tok, text), output_hidden_states=True)
-        two = second(chunks(second_tok, text), output_hidden_states=True)
+        return encode_ids(chunks(first_tok, text), chunks(second_tok, text), first, second)
+    def encode_ids(one, two, first, second):
+        one = first(one, output_hidden_states=True)
+        two = second(two, output_hidden_states=True)
         states = torch.cat([one.hidden_states[-2], two.hidden_states[-2]], -1)
         return states.reshape(1, -1, 28), two.text_embeds[:1]
     pairs = [encode(text) for text in (PROMPTS[0], PROMPTS[2], LONG)]
@@ -415,6 +448,12 @@ def xl_case(kd):
         "lora_te2_": (second, 0.5, IN_TEXT),
     }, 7, original)
     out["lora_text"], _ = encode(PROMPTS[0], merged["lora_te1_"], merged["lora_te2_"])
+    words = learnt(folder / "red-thing.safetensors", {"clip_l": first, "clip_g": second}, 2, 8)
+    ids_of = lambda tok: learnt_ids(tok, *LEARNT, 2)
+    out["text_learnt"], pooled_learnt = encode_ids(
+        ids_of(first_tok), ids_of(second_tok), words["clip_l"], words["clip_g"]
+    )
+    out["vector_learnt"] = torch.cat([pooled_learnt, waves], -1)
     out["lora_unet"] = forward(
         out["x"], torch.tensor(481.37), out["context"], vectors, merged["lora_unet_"]
     )
