@@ -6,6 +6,8 @@
 mod bridge;
 mod build;
 mod convert;
+mod embeddings;
+mod folders;
 mod hashes;
 mod loras;
 mod provider;
@@ -19,14 +21,15 @@ use atelier_engine::{
     Engine, ImageRng, ModelFile, Part, Pass, Sampler, Scheduler, Side, schedules,
 };
 use bridge::Bridge;
+use embeddings::WithEmbeddings;
 pub use hashes::HashCache;
 use loras::WithLoras;
 pub use provider::{EngineProvider, checkpoint_name, is_checkpoint};
 
 use crate::run::pipeline::{
-    Catalogue, Conditioning, Heeds, LoraOutcome, LoraUse, ModelInfo, NoiseSource, NoiseStream,
-    Padding, Pipeline, PipelineError, PromptBatch, SampleJob, ScheduledConditioning, Seeds,
-    StepObserver, Tensor, TextSettings, VaeFile, VaeInfo,
+    Catalogue, Conditioning, Heeds, LoraOutcome, LoraUse, ModelInfo, NetworkFile, NoiseSource,
+    NoiseStream, Padding, Pipeline, PipelineError, PromptBatch, SampleJob, ScheduledConditioning,
+    Seeds, StepObserver, Tensor, TextSettings, VaeInfo,
 };
 
 /// A loaded checkpoint as runs draw with it.
@@ -38,7 +41,9 @@ pub struct EnginePipeline {
     /// The last one with LoRAs: runs after another with the same ones share it.
     with_loras: Mutex<Option<WithLoras>>,
     /// The last one with another autoencoder.
-    with_vae: Mutex<Option<(VaeFile, Arc<EnginePipeline>)>>,
+    with_vae: Mutex<Option<(NetworkFile, Arc<EnginePipeline>)>>,
+    /// The last one with embeddings.
+    with_embeddings: Mutex<Option<WithEmbeddings>>,
 }
 
 impl EnginePipeline {
@@ -56,19 +61,17 @@ impl EnginePipeline {
             latent_channels: size(info.latent_channels),
             vae: None,
         };
-        Self {
-            engine,
-            model,
-            build: build::describe(),
-            with_loras: Mutex::default(),
-            with_vae: Mutex::default(),
-        }
+        Self::of(engine, model, build::describe())
+    }
+
+    fn of(engine: Engine, model: ModelInfo, build: String) -> Self {
+        let (with_loras, with_vae) = (Mutex::default(), Mutex::default());
+        Self { engine, model, build, with_loras, with_vae, with_embeddings: Mutex::default() }
     }
 
     /// A pipeline beside this one, of an engine that was made of its.
     fn with_engine(&self, engine: Engine, model: ModelInfo) -> Self {
-        let build = self.build.clone();
-        Self { engine, model, build, with_loras: Mutex::default(), with_vae: Mutex::default() }
+        Self::of(engine, model, self.build.clone())
     }
 
     /// The engine itself.
@@ -159,7 +162,10 @@ impl Pipeline for EnginePipeline {
         let new = Pass { old: false, ..pass };
         let differs = |prompt: &&str| schedules(prompt, pass) != schedules(prompt, new);
         let old_timelines = batch.old_scheduling && prompts.iter().any(differs);
-        encoded.map(|text| convert::schedule_back(text, old_timelines)).map_err(convert::failed)
+        let embeddings = self.engine.embeddings_in(&prompts, side, settings, pass);
+        let (encoded, embeddings) =
+            encoded.and_then(|text| Ok((text, embeddings?))).map_err(convert::failed)?;
+        Ok(convert::schedule_back(encoded, old_timelines, &embeddings))
     }
 
     fn encode(&self, pixels: &Tensor) -> Result<Tensor, PipelineError> {
@@ -221,7 +227,7 @@ impl Pipeline for EnginePipeline {
         sampled.map(convert::tensor_back).map_err(|error| bridge.cause(error))
     }
 
-    fn with_vae(&self, file: &VaeFile) -> Result<Arc<dyn Pipeline>, PipelineError> {
+    fn with_vae(&self, file: &NetworkFile) -> Result<Arc<dyn Pipeline>, PipelineError> {
         let mut last = self.with_vae.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, pipeline)) = last.as_ref().filter(|(known, _)| known == file) {
             return Ok(pipeline.clone());
@@ -234,6 +240,14 @@ impl Pipeline for EnginePipeline {
         let pipeline = Arc::new(self.with_engine(engine, ModelInfo { vae, ..self.model.clone() }));
         *last = Some((file.clone(), pipeline.clone()));
         Ok(pipeline)
+    }
+
+    fn with_embeddings(&self, files: &[NetworkFile]) -> Result<Arc<dyn Pipeline>, PipelineError> {
+        let mut last = self.with_embeddings.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(known) if known.is_for(files) => Ok(known.pipeline.clone()),
+            _ => Ok(last.insert(WithEmbeddings::load(self, files)).pipeline.clone()),
+        }
     }
 
     fn with_loras(

@@ -17,6 +17,8 @@ use crate::{engine::EngineProvider, run::pipeline::ModelProvider as _};
 pub(super) enum Models {
     /// Lists checkpoints, the default one first
     List,
+    /// Lists textual inversion embeddings, which prompts name
+    Embeddings,
     /// Lists LoRAs, which are used in prompts: <lora:NAME:1>
     Loras,
     /// Lists autoencoders in files of their own, for the option `sd_vae`
@@ -35,6 +37,10 @@ pub(super) fn run(ui: &Ui, global: &Global, command: &Models) -> Result<(), Fail
         Models::Vaes => {
             let none = format!("no VAEs in {}", short_path(provider.vae_folder()));
             list(ui, "VAE", &provider.vaes(), |it| (&it.name, &it.path), &none)
+        }
+        Models::Embeddings => {
+            let none = format!("no embeddings in {}", short_path(provider.embedding_folder()));
+            list(ui, "embedding", &provider.embeddings(), |it| (&it.name, &it.path), &none)
         }
         Models::Loras => {
             let none = format!("no LoRAs in {}", short_path(provider.lora_folder()));

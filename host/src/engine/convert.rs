@@ -1,10 +1,12 @@
 //! Data of the run as data of the engine, and back.
 
-use atelier_engine::Entry;
+use std::sync::Arc;
+
+use atelier_engine::{Embedding, Entry};
 
 use crate::run::pipeline::{
     Conditioning, PipelineError, SamplerSettings, ScheduledConditioning, Start, Tensor,
-    TextSettings,
+    TextSettings, UsedEmbedding,
 };
 
 /// Any error of the engine, in its own words.
@@ -40,11 +42,17 @@ pub(super) fn schedule(
 pub(super) fn schedule_back(
     text: atelier_engine::ScheduledConditioning,
     old_timelines: bool,
+    embeddings: &[Arc<Embedding>],
 ) -> ScheduledConditioning {
     let weights = text.weights().to_vec();
     let entries = text.entries().iter().map(|entry| (entry.until, entry.text)).collect();
     let texts = text.into_texts().into_iter().map(conditioning_back).collect();
-    ScheduledConditioning { weights, texts, entries, old_timelines }
+    let used = |it: &Arc<Embedding>| UsedEmbedding {
+        name: it.name().to_owned(),
+        hash: it.hash().to_owned(),
+    };
+    let embeddings = embeddings.iter().map(used).collect();
+    ScheduledConditioning { weights, texts, entries, old_timelines, embeddings }
 }
 
 pub(super) fn text_settings(

@@ -8,9 +8,13 @@ use std::{
 
 use atelier_engine::{Engine, Lora};
 
-use super::{CATALOGUE, EnginePipeline, convert, hashes::HashCache, loras};
+use super::{
+    CATALOGUE, EnginePipeline, convert,
+    folders::{entries, is_safetensors, networks},
+    hashes::HashCache,
+};
 use crate::run::pipeline::{
-    Catalogue, Checkpoint, LoraFile, ModelProvider, Pipeline, PipelineError, VaeFile,
+    Catalogue, Checkpoint, ModelProvider, NetworkFile, Pipeline, PipelineError,
 };
 
 /// Checkpoints in folders, one of them loaded at a time.
@@ -25,6 +29,7 @@ pub struct EngineProvider {
     places: Vec<PathBuf>,
     loras: PathBuf,
     vaes: PathBuf,
+    embeddings: PathBuf,
     hashes: HashCache,
     loaded: Mutex<Option<(PathBuf, Arc<EnginePipeline>)>>,
 }
@@ -39,6 +44,7 @@ impl EngineProvider {
             places: vec![data.join("models"), data.join("models/Stable-diffusion"), checkout],
             loras: data.join("models/Lora"),
             vaes: data.join("models/VAE"),
+            embeddings: data.join("embeddings"),
             hashes: HashCache::new(data.join("cache").join("hashes.json")),
             loaded: Mutex::default(),
         }
@@ -59,6 +65,11 @@ impl EngineProvider {
     /// The folder of autoencoders, `<data>/models/VAE`: A1111's place.
     pub fn vae_folder(&self) -> &Path {
         &self.vaes
+    }
+
+    /// The folder of embeddings, `<data>/embeddings`: A1111's place.
+    pub fn embedding_folder(&self) -> &Path {
+        &self.embeddings
     }
 
     /// The folders that are looked through.
@@ -132,23 +143,24 @@ impl ModelProvider for EngineProvider {
         CATALOGUE
     }
 
-    fn vaes(&self) -> Vec<VaeFile> {
+    fn vaes(&self) -> Vec<NetworkFile> {
         let inside = entries(&self.vaes).into_iter().filter(|path| is_safetensors(path));
         let beside = self.places.iter().flat_map(|place| entries(place));
         let beside = beside.filter(|path| is_safetensors(path) && is_vae_beside(path));
         let name = |path: &Path| path.file_name()?.to_str().map(str::to_owned);
         let files = inside.chain(beside);
-        files.filter_map(|path| Some(VaeFile { name: name(&path)?, path })).collect()
+        files.filter_map(|path| Some(NetworkFile { name: name(&path)?, path })).collect()
     }
 
-    fn vae(&self, checkpoint: &str, wanted: &str) -> Option<VaeFile> {
+    fn vae(&self, checkpoint: &str, wanted: &str) -> Option<NetworkFile> {
         let all = || self.vaes().into_iter();
         match wanted {
             "" | "None" => None,
             // A1111 takes the one whose name begins as the checkpoint's.
             "Automatic" => all().find(|vae| vae.name.starts_with(checkpoint)),
             wanted => {
-                let stem = |vae: &VaeFile| vae.name.strip_suffix(".safetensors") == Some(wanted);
+                let stem =
+                    |vae: &NetworkFile| vae.name.strip_suffix(".safetensors") == Some(wanted);
                 let found = all().find(|vae| vae.name == wanted || stem(vae));
                 if found.is_none() {
                     tracing::warn!(
@@ -161,13 +173,17 @@ impl ModelProvider for EngineProvider {
         }
     }
 
-    fn loras(&self) -> Vec<LoraFile> {
-        loras::in_folder(&self.loras)
+    fn embeddings(&self) -> Vec<NetworkFile> {
+        networks(&self.embeddings)
     }
 
-    fn lora(&self, name: &str) -> Option<LoraFile> {
+    fn loras(&self) -> Vec<NetworkFile> {
+        networks(&self.loras)
+    }
+
+    fn lora(&self, name: &str) -> Option<NetworkFile> {
         let all = self.loras();
-        let alias = |file: &LoraFile| Lora::alias(&file.path).is_some_and(|alias| alias == name);
+        let alias = |file: &NetworkFile| Lora::alias(&file.path).is_some_and(|alias| alias == name);
         let known = all.iter().find(|file| file.name == name);
         known.or_else(|| all.iter().find(|file| alias(file))).cloned()
     }
@@ -200,10 +216,6 @@ pub fn is_checkpoint(path: &Path) -> bool {
     is_safetensors(path) && !is_vae_beside(path)
 }
 
-fn is_safetensors(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("safetensors"))
-}
-
 /// Whether a file among checkpoints is an autoencoder, by its name: `x.vae.safetensors`.
 fn is_vae_beside(path: &Path) -> bool {
     path.file_stem().is_some_and(|stem| Path::new(stem).extension().is_some_and(|it| it == "vae"))
@@ -213,13 +225,6 @@ fn is_vae_beside(path: &Path) -> bool {
 pub fn checkpoint_name(path: &Path) -> Option<String> {
     let name = if path.is_dir() { path.file_name() } else { path.file_stem() };
     name.and_then(|name| name.to_str()).map(str::to_owned)
-}
-
-pub(super) fn entries(place: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(place).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
 }
 
 #[cfg(test)]

@@ -108,17 +108,21 @@ impl ActiveRun<'_> {
     fn tell_loras(&mut self, uses: &[LoraUse], outcomes: &[LoraOutcome]) {
         let mut told: Vec<String> = Vec::new();
         for (used, outcome) in uses.iter().zip(outcomes) {
-            let name = used.file.name.replace([':', ','], "");
+            let name = used.file.name.as_str();
             if outcome.left_out > 0 {
                 let (added, left_out) = (outcome.added, outcome.left_out);
                 tracing::warn!(name, added, left_out, "parts of this LoRA fit no layer");
             }
-            let hash = outcome.hash.get(..12).unwrap_or(&outcome.hash);
-            told.push(format!("{name}: {hash}"));
+            told.push(name_and_hash(name, &outcome.hash));
         }
         told.dedup();
         self.hooks.infotext.set("Lora hashes", told.join(", "));
     }
+}
+
+/// A network as A1111 prints it in infotexts.
+pub(super) fn name_and_hash(name: &str, hash: &str) -> String {
+    format!("{}: {}", name.replace([':', ','], ""), hash.get(..12).unwrap_or(hash))
 }
 
 /// Takes the tags out of a prompt, as A1111 v1.10.1's `parse_prompt`; what is around them stays.

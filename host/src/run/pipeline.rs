@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc};
 
 pub use catalogue::{Catalogue, Heeds};
 pub use model::{Checkpoint, ModelInfo, VaeInfo};
-pub use networks::{LoraFile, LoraOutcome, LoraUse, VaeFile};
+pub use networks::{LoraOutcome, LoraUse, NetworkFile, UsedEmbedding};
 use serde::{Deserialize, Serialize};
 pub use text::{Conditioning, Padding, PromptBatch, ScheduledConditioning, TextSettings};
 
@@ -314,8 +314,18 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// A file without one, one for another kind of model, or an engine that takes none.
-    fn with_vae(&self, file: &VaeFile) -> Result<Arc<dyn Pipeline>, PipelineError> {
+    fn with_vae(&self, file: &NetworkFile) -> Result<Arc<dyn Pipeline>, PipelineError> {
         Err(PipelineError::Engine(format!("this engine takes no VAE of its own: {}", file.name)))
+    }
+
+    /// The same with textual inversion embeddings: words that prompts may have. Files that hold none, or
+    /// one for other checkpoints, are left out.
+    ///
+    /// # Errors
+    /// An engine that takes none.
+    fn with_embeddings(&self, files: &[NetworkFile]) -> Result<Arc<dyn Pipeline>, PipelineError> {
+        let _ = files;
+        Err(PipelineError::Engine("this engine takes no embeddings".to_owned()))
     }
 
     /// The same with LoRAs added to its weights, and what became of each; this one stays as it is.
@@ -347,23 +357,28 @@ pub trait ModelProvider: fmt::Debug + Send + Sync {
     fn list(&self) -> Vec<Checkpoint>;
 
     /// The autoencoders there are in files of their own.
-    fn vaes(&self) -> Vec<VaeFile> {
+    fn vaes(&self) -> Vec<NetworkFile> {
         Vec::new()
     }
 
     /// The autoencoder that the option `sd_vae` means for a checkpoint; none for the checkpoint's own.
-    fn vae(&self, checkpoint: &str, wanted: &str) -> Option<VaeFile> {
+    fn vae(&self, checkpoint: &str, wanted: &str) -> Option<NetworkFile> {
         let _ = (checkpoint, wanted);
         None
     }
 
+    /// The textual inversion embeddings there are.
+    fn embeddings(&self) -> Vec<NetworkFile> {
+        Vec::new()
+    }
+
     /// The LoRAs there are.
-    fn loras(&self) -> Vec<LoraFile> {
+    fn loras(&self) -> Vec<NetworkFile> {
         Vec::new()
     }
 
     /// The LoRA of that name, or of the name that its file says it has.
-    fn lora(&self, name: &str) -> Option<LoraFile> {
+    fn lora(&self, name: &str) -> Option<NetworkFile> {
         self.loras().into_iter().find(|lora| lora.name == name)
     }
 

@@ -66,6 +66,10 @@ impl ActiveRun<'_> {
         if let Some(vae) = self.runner.provider().vae(&pipeline.model().name, &wanted) {
             pipeline = pipeline.with_vae(&vae)?;
         }
+        let embeddings = self.runner.provider().embeddings();
+        if !embeddings.is_empty() {
+            pipeline = pipeline.with_embeddings(&embeddings)?;
+        }
         let model = pipeline.model().clone();
         let catalogue = self.runner.provider().catalogue();
         self.names =

@@ -8,11 +8,12 @@ use super::{
     active::ActiveRun,
     error::Ended,
     execute::Batch,
+    extra_networks::name_and_hash,
     hooks::Hooks,
     observe::Sampling,
     pipeline::{
         NoiseSource, Padding, Pipeline, PipelineError, PromptBatch, SampleJob,
-        ScheduledConditioning, Seeds, Start, Stop, Tensor, TextSettings,
+        ScheduledConditioning, Seeds, Start, Stop, Tensor, TextSettings, UsedEmbedding,
     },
     services::text_settings,
     stage::{Access, Stage},
@@ -118,6 +119,16 @@ impl ActiveRun<'_> {
         let uncond = pipeline.encode_schedules(&negative)?;
         if cond.old_timelines || uncond.old_timelines {
             infotext.set("Old prompt editing timelines", true);
+        }
+        let mut used: Vec<&UsedEmbedding> = Vec::new();
+        for embedding in cond.embeddings.iter().chain(&uncond.embeddings) {
+            if !used.contains(&embedding) {
+                used.push(embedding);
+            }
+        }
+        if !used.is_empty() && seam.host_bool("textual_inversion_add_hashes_to_infotext") {
+            let told = used.iter().map(|used| name_and_hash(&used.name, &used.hash));
+            infotext.set("TI hashes", told.collect::<Vec<_>>().join(", "));
         }
         let mut padding = Padding::Apart;
         if cond.tokens() != uncond.tokens() {

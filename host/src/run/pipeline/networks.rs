@@ -1,32 +1,33 @@
-//! Small networks that are added to a checkpoint.
+//! Networks in files of their own that a checkpoint is used with.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-/// An autoencoder of its own.
+/// A file of a network that a checkpoint is used with: an autoencoder, a LoRA, an embedding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct VaeFile {
-    /// The file's name, as `sd_vae` and the infotext have it.
+pub struct NetworkFile {
+    /// Name, as options and prompts have it: an autoencoder's is the file's, all others' the file's
+    /// without the extension.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
 }
 
-/// A LoRA that could be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LoraFile {
-    /// Name, as tags in prompts have it.
+/// An embedding that prompts named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedEmbedding {
+    /// Its name.
     pub name: String,
-    /// Where it is.
-    pub path: PathBuf,
+    /// SHA-256 of its file, as hex.
+    pub hash: String,
 }
 
 /// How much of a LoRA is used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoraUse {
     /// Which.
-    pub file: LoraFile,
+    pub file: NetworkFile,
     /// Weight in the text encoders.
     pub text: f64,
     /// Weight in the denoising network.

@@ -1,5 +1,7 @@
 //! What a run says about prompts, and what it gets for them.
 
+use super::UsedEmbedding;
+
 /// How prompts are encoded; each field is the option of that name in A1111 v1.10.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextSettings {
@@ -69,6 +71,8 @@ pub struct ScheduledConditioning {
     pub entries: Vec<(usize, usize)>,
     /// Whether `use_old_scheduling` made a difference.
     pub old_timelines: bool,
+    /// The embeddings that are in the texts.
+    pub embeddings: Vec<UsedEmbedding>,
 }
 
 impl ScheduledConditioning {
@@ -81,6 +85,7 @@ impl ScheduledConditioning {
 impl From<Conditioning> for ScheduledConditioning {
     fn from(text: Conditioning) -> Self {
         let weights = vec![vec![1.0]; text.shape[0]];
-        Self { weights, texts: vec![text], entries: vec![(usize::MAX, 0)], old_timelines: false }
+        let (texts, entries) = (vec![text], vec![(usize::MAX, 0)]);
+        Self { weights, texts, entries, old_timelines: false, embeddings: Vec::new() }
     }
 }

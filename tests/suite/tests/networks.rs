@@ -1,4 +1,4 @@
-//! LoRAs from tags in prompts, on the default checkpoint.
+//! LoRAs and embeddings that prompts name, on the default checkpoint.
 
 #![cfg(feature = "engine")]
 #![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
@@ -25,6 +25,21 @@ fn write_lora(file: &Path, size: f32, alias: Option<&str>) {
         ("lora_unet_nowhere.lora_up.weight".to_owned(), vec![4, 1]),
         ("lora_unet_nowhere.lora_down.weight".to_owned(), vec![1, 4]),
     ];
+    let told = alias.map(|alias| HashMap::from([("ss_output_name".to_owned(), alias.to_owned())]));
+    write(file, &tensors, size, told);
+}
+
+/// An embedding of two vectors.
+fn write_embedding(file: &Path, size: f32, width: usize) {
+    write(file, &[("emb_params".to_owned(), vec![2, width])], size, None);
+}
+
+fn write(
+    file: &Path,
+    tensors: &[(String, Vec<usize>)],
+    size: f32,
+    told: Option<HashMap<String, String>>,
+) {
     let bytes: Vec<Vec<u8>> = tensors
         .iter()
         .map(|(_, shape)| {
@@ -35,7 +50,6 @@ fn write_lora(file: &Path, size: f32, alias: Option<&str>) {
     let views = tensors.iter().zip(&bytes).map(|((name, shape), bytes)| {
         (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a tensor"))
     });
-    let told = alias.map(|alias| HashMap::from([("ss_output_name".to_owned(), alias.to_owned())]));
     fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
     safetensors::serialize_to_file(views, told, file).expect("a file");
 }
@@ -123,12 +137,57 @@ fn hooks_encode_with_what_the_batch_is_drawn_with() {
 }
 
 #[test]
-fn loras_are_listed() {
+fn an_embedding_is_a_word_of_prompts() {
+    let (host, models) = host(&[], Wiring::Direct);
+    let folder = models.path().join("embeddings");
+    write_embedding(&folder.join("glow.safetensors"), 0.2, 128);
+    write_embedding(&folder.join("more/Dark-Art.safetensors"), 0.9, 128);
+    write_embedding(&folder.join("wide.safetensors"), 0.2, 130);
+    fs::write(folder.join("broken.safetensors"), "no embedding").expect("a file");
+    let draw = |prompt: &str, negative: &str| {
+        let mut request = request(&host, prompt);
+        negative.clone_into(&mut request.negative_prompt);
+        let picture = host.draw(request).pictures.remove(0);
+        let told = picture.infotext.split("TI hashes: ").nth(1).map(|told| {
+            told.split(": ").map(|part| part.rsplit([' ', '"']).next().unwrap_or("")).collect()
+        });
+        let names: Vec<&str> = told.unwrap_or_default();
+        (picture.image, names.join(" "))
+    };
+    let (glow, told) = draw("red heart, glow", "");
+    assert!(told.starts_with("glow"), "{told}");
+    let (both, told) = draw("red heart, (GLOW:1.0)", "dark-art, glow");
+    assert!(told.starts_with("glow Dark-Art"), "{told}");
+    assert_ne!(both, glow);
+    // A word that is none, and one for another kind of model.
+    for prompt in ["red heart, wide", "red heart, broken"] {
+        assert_eq!(draw(prompt, "").1, "");
+    }
+    let mut quiet = request(&host, "red heart, glow");
+    let option = "textual_inversion_add_hashes_to_infotext".to_owned();
+    quiet.override_settings.insert(option, json!(false));
+    let picture = host.draw(quiet).pictures.remove(0);
+    assert!(picture.image == glow && !picture.infotext.contains("TI hashes"));
+
+    // One that is trained further is read again; one that is gone is words as others are.
+    write_embedding(&folder.join("glow.safetensors"), 0.4, 128);
+    let (trained, _) = draw("red heart, glow", "");
+    fs::remove_dir_all(&folder).expect("a folder");
+    let (gone, told) = draw("red heart, glow", "");
+    assert_eq!(told, "");
+    assert!(trained != glow && gone != glow && gone != trained);
+}
+
+#[test]
+fn loras_and_embeddings_are_listed() {
     let data = tempfile::tempdir().expect("a folder");
     write_lora(&data.path().join("models/Lora/b.safetensors"), 1.0, None);
     write_lora(&data.path().join("models/Lora/x/a.safetensors"), 1.0, None);
-    let output = command::command(data.path()).args(["models", "loras", "--json"]).output();
-    let listed: Value = command::json(&output.expect("a process"));
-    let names: Vec<_> = listed.as_array().expect("a list").iter().map(|it| &it["name"]).collect();
-    assert_eq!(names, ["a", "b"]);
+    write_embedding(&data.path().join("embeddings/glow.safetensors"), 1.0, 8);
+    for (kind, expected) in [("loras", vec!["a", "b"]), ("embeddings", vec!["glow"])] {
+        let output = command::command(data.path()).args(["models", kind, "--json"]).output();
+        let listed: Value = command::json(&output.expect("a process"));
+        let listed = listed.as_array().expect("a list").iter();
+        assert_eq!(listed.map(|it| &it["name"]).collect::<Vec<_>>(), expected);
+    }
 }
