@@ -45,7 +45,7 @@ pub use prompt::{
 };
 pub use sampling::{
     Heeds, Observer, Padding, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler,
-    Start, StepInfo, Stop, Unobserved,
+    Start, StepInfo, Stop, UniPc, UniPcSpacing, UniPcVariant, Unobserved,
 };
 pub use scheduled::{Entry, ScheduledConditioning};
 pub use tensor::{Tensor, TensorError};

@@ -103,6 +103,7 @@ const CATALOGUE: Catalogue = Catalogue {
             noise: heeds.noise,
             ensd: heeds.ensd,
             sigmas: heeds.sigmas,
+            uni_pc: heeds.uni_pc,
             ends: scheduler.is_some_and(Scheduler::has_ends),
             rho: scheduler.and_then(Scheduler::default_rho),
             beta: scheduler == Some(Scheduler::Beta),
@@ -220,7 +221,7 @@ impl Pipeline for EnginePipeline {
             padding,
             start: convert::start(job.start)?,
             rng: &mut noise.0,
-            settings: convert::settings(&job.settings),
+            settings: convert::settings(&job.settings)?,
         };
         let mut bridge = Bridge::new(observer);
         let sampled = self.engine.sample(job, &mut bridge);

@@ -27,23 +27,10 @@ fn pipeline() -> Arc<dyn Pipeline> {
 fn settings() -> SamplerSettings {
     SamplerSettings {
         eta_ancestral: 1.0,
-        eta_ddim: 0.0,
-        s_churn: 0.0,
-        s_tmin: 0.0,
-        s_tmax: 0.0,
         s_noise: 1.0,
-        s_min_uncond: 0.0,
-        s_min_uncond_all: false,
-        skip_early_cond: 0.0,
-        sigma_min: 0.0,
-        sigma_max: 0.0,
-        rho: 0.0,
         beta_dist_alpha: 0.6,
         beta_dist_beta: 0.6,
-        always_discard_next_to_last_sigma: false,
-        sgm_noise_multiplier: false,
-        img2img_fix_steps: false,
-        img2img_extra_noise: 0.0,
+        ..SamplerSettings::default()
     }
 }
 

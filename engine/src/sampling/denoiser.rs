@@ -29,6 +29,12 @@ pub(super) struct Guided<'a> {
     pub(super) planned: usize,
     /// Model calls made.
     pub(super) calls: usize,
+    /// The timestep of the next call, where it is not its noise level's.
+    pub(super) timestep: Option<f64>,
+    /// Whether the negative prompt's answer is kept, and needed at any scale.
+    pub(super) keeps_uncond: bool,
+    /// That answer to the last call.
+    pub(super) last_uncond: Option<Tensor>,
 }
 
 /// The two predictions of one model call, the parts of prompts merged by their weights; the second
@@ -52,6 +58,9 @@ impl Guided<'_> {
                 self.observer.denoiser(info, &mut input, &mut sigma, &mut cond, &mut uncond);
             checked(info, Point::Denoiser, answer)?;
             check_inputs(info, x, &input, sigma, shown, [&cond, &uncond])?;
+            if sigma.to_bits() != info.sigma.to_bits() {
+                self.timestep = None;
+            }
             let predictions = self.predict(&input, sigma, &cond, &uncond, without_uncond)?;
             (Cow::Owned(input), predictions)
         } else {
@@ -70,6 +79,11 @@ impl Guided<'_> {
             checked(info, Point::Denoised, answer)?;
             check_shape(info, Point::Denoised, x, cond)?;
             check_shape(info, Point::Denoised, x, uncond)?;
+        }
+        self.timestep = None;
+        if self.keeps_uncond {
+            let Predictions { cond, uncond } = &predictions;
+            self.last_uncond = Some(uncond.as_ref().unwrap_or(cond).clone());
         }
         let scale = if without_uncond { 1.0 } else { self.cfg_scale };
         let mut combined = self.combine(info, &input, predictions, scale)?;
@@ -134,7 +148,7 @@ impl Guided<'_> {
             && self.calls as f64 / self.planned.max(1) as f64 <= s.skip_early_cond;
         let late = (self.calls % 2 == 1 || s.s_min_uncond_all) && sigma < s.s_min_uncond;
         let whole = || self.cond.weights().iter().all(|parts| is_one(parts.iter().sum()));
-        early || late || is_one(self.cfg_scale) && whole()
+        early || late || !self.keeps_uncond && is_one(self.cfg_scale) && whole()
     }
 
     fn predict(
@@ -160,7 +174,7 @@ impl Guided<'_> {
         uncond: &Conditioning,
         without_uncond: bool,
     ) -> candle_core::Result<(Tensor, Option<Tensor>)> {
-        let t = self.schedule.timestep_of(sigma);
+        let t = self.timestep.unwrap_or_else(|| self.schedule.timestep_of(sigma));
         let c_in = 1.0 / (sigma * sigma + 1.0).sqrt();
         let parts = self.with_row_per_part(x);
         let (input, inputs) = ((x.to_array()? * c_in)?, (parts.to_array()? * c_in)?);
@@ -237,7 +251,8 @@ impl Guided<'_> {
                 (1.0 / level, -sigma / level.sqrt())
             }
         };
-        let (skip, out) = (skip as f32, out as f32);
+        let (kept, taken) = self.schedule.boundary(sigma);
+        let (skip, out) = ((kept + taken * skip) as f32, (taken * out) as f32);
         x.clone().zip(answer, |x, answer| skip * x + out * answer)
     }
 }

@@ -1,7 +1,11 @@
 //! The model's own noise levels.
 
+use std::borrow::Cow;
+
+use half::f16;
 use serde::Deserialize;
 
+use super::settings::SamplerSettings;
 use crate::checkpoint::{Config, LoadError};
 
 /// What the model was trained to answer.
@@ -51,9 +55,14 @@ pub(crate) struct DiscreteSchedule {
     /// What is left of the picture at each timestep (`alphas_cumprod`).
     alphas: Vec<f64>,
     log_sigmas: Vec<f64>,
+    /// Timesteps from one level to the next: 1, or what a consistency model leaves out.
+    stride: usize,
     /// Whether it is SDXL's, for which other levels were found to be good.
     pub(super) is_xl: bool,
 }
+
+/// Levels of a consistency model (A1111 v1.10.1's LCM).
+const CONSISTENCY_LEVELS: usize = 50;
 
 impl DiscreteSchedule {
     /// Reads `scheduler/scheduler_config.json`; the scheduler's class does not matter.
@@ -97,14 +106,51 @@ impl DiscreteSchedule {
         Ok(Self::new(prediction, alphas))
     }
 
-    fn new(prediction: Prediction, alphas: Vec<f64>) -> Self {
+    pub(super) fn new(prediction: Prediction, alphas: Vec<f64>) -> Self {
         let log_sigmas = alphas.iter().map(|a| ((1.0 - a) / a).sqrt().ln()).collect();
-        Self { prediction, alphas, log_sigmas, is_xl: false }
+        Self { prediction, alphas, log_sigmas, stride: 1, is_xl: false }
     }
 
     /// The same for SDXL, or for another kind of model.
     pub(crate) fn of_xl(self, is_xl: bool) -> Self {
         Self { is_xl, ..self }
+    }
+
+    /// The one that the settings make of it: A1111 v1.10.1's `apply_alpha_schedule_override`.
+    pub(super) fn overridden(&self, settings: &SamplerSettings) -> Cow<'_, Self> {
+        if !(settings.downcast_alphas || settings.zero_terminal_snr) {
+            return Cow::Borrowed(self);
+        }
+        let mut alphas = self.alphas.clone();
+        if settings.downcast_alphas {
+            for alpha in &mut alphas {
+                *alpha = f16::from_f64(*alpha).to_f64();
+            }
+        }
+        if settings.zero_terminal_snr {
+            rescale_to_zero_snr(&mut alphas);
+        }
+        Cow::Owned(Self::new(self.prediction, alphas).of_xl(self.is_xl))
+    }
+
+    /// The levels that a consistency model was taught: every twentieth, up to the last.
+    pub(super) fn consistency(&self) -> Self {
+        let stride = (self.len() / CONSISTENCY_LEVELS).max(1);
+        let kept = self.alphas.iter().rev().step_by(stride).take(CONSISTENCY_LEVELS);
+        let mut alphas: Vec<f64> = kept.copied().collect();
+        alphas.reverse();
+        Self { stride, ..Self::new(self.prediction, alphas).of_xl(self.is_xl) }
+    }
+
+    /// Shares of the input and of the model's finished latents in the answer: a consistency model's
+    /// answer at the lowest level is the input (Song et al., 2023, arXiv 2303.01469).
+    pub(super) fn boundary(&self, sigma: f64) -> (f64, f64) {
+        if self.stride == 1 {
+            return (0.0, 1.0);
+        }
+        let (data, scaled) = (0.5, self.timestep_of(sigma) * 10.0);
+        let level: f64 = scaled * scaled + data * data;
+        (data * data / level, scaled / level.sqrt())
     }
 
     pub(crate) fn prediction(&self) -> Prediction {
@@ -136,6 +182,7 @@ impl DiscreteSchedule {
 
     /// The noise level of a timestep that may be fractional (k-diffusion's `t_to_sigma`).
     pub(crate) fn sigma_at(&self, t: f64) -> f64 {
+        let t = (t - self.offset()) / self.stride as f64;
         let t = t.clamp(0.0, (self.len() - 1) as f64);
         let low = t.floor() as usize;
         let w = t - low as f64;
@@ -143,8 +190,22 @@ impl DiscreteSchedule {
         ((1.0 - w) * self.log_sigmas[low] + w * self.log_sigmas[high]).exp()
     }
 
-    /// The timestep of a noise level, fractional (k-diffusion's `sigma_to_t` without rounding).
+    /// The timestep of the lowest level.
+    fn offset(&self) -> f64 {
+        (self.stride - 1) as f64
+    }
+
+    /// The timestep of a noise level: fractional (k-diffusion's `sigma_to_t` without rounding), for a
+    /// consistency model that of the nearest level.
     pub(crate) fn timestep_of(&self, sigma: f64) -> f64 {
+        let level = self.level_of(sigma);
+        if self.stride == 1 {
+            return level;
+        }
+        level.round() * self.stride as f64 + self.offset()
+    }
+
+    fn level_of(&self, sigma: f64) -> f64 {
         let log = sigma.ln();
         let low = self.log_sigmas.partition_point(|l| *l <= log).saturating_sub(1);
         let low = low.min(self.len() - 2);
@@ -156,9 +217,10 @@ impl DiscreteSchedule {
     /// `n` noise levels at even timesteps from the highest to the lowest, then 0 (k-diffusion's
     /// `get_sigmas`).
     pub(crate) fn even(&self, n: usize) -> Vec<f64> {
-        let last = (self.len() - 1) as f64;
+        let low = self.offset();
+        let last = low + ((self.len() - 1) * self.stride) as f64;
         let mut sigmas: Vec<f64> =
-            linspace(last, 0.0, n).into_iter().map(|t| self.sigma_at(t)).collect();
+            linspace(last, low, n).into_iter().map(|t| self.sigma_at(t)).collect();
         sigmas.push(0.0);
         sigmas
     }

@@ -109,6 +109,24 @@ pub(super) fn lms(
     Ok(x)
 }
 
+/// A1111 v1.10.1's `sample_lcm`, for models that finish a picture in one call: fresh noise on every
+/// answer.
+pub(super) fn lcm(
+    model: &mut Guided<'_>,
+    sigmas: &[f64],
+    mut x: Tensor,
+    rng: &mut ImageRng,
+) -> Result<Tensor, SampleError> {
+    for info in steps(sigmas) {
+        x = model.denoise(&info, &x)?;
+        if info.sigma_next > 0.0 {
+            x = add(x, &rng.next(), info.sigma_next);
+        }
+        model.stepped(&info, &mut x)?;
+    }
+    Ok(x)
+}
+
 /// The integral from `past[0]` to `end` of the polynomial that is 1 at `past[index]` and 0 at the
 /// others (`linear_multistep_coeff`). Gauss' two points are exact up to degree three, which is all
 /// there are.

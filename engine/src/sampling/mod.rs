@@ -1,9 +1,9 @@
 //! The sampling loop: samplers and schedules in k-diffusion's form, classifier-free guidance, and
 //! the observer.
 
-mod ddim;
 mod denoiser;
 mod discrete;
+mod dpm_solver;
 mod error;
 mod kdiffusion;
 mod observer;
@@ -15,6 +15,8 @@ mod scheduler;
 mod sde;
 mod second_order;
 mod settings;
+mod timesteps;
+mod unipc;
 
 pub(crate) use discrete::DiscreteSchedule;
 pub use error::SampleError;
@@ -24,4 +26,4 @@ pub(crate) use run::run;
 pub use run::{SampleJob, Start};
 pub use sampler::Sampler;
 pub use scheduler::Scheduler;
-pub use settings::{Heeds, SamplerSettings};
+pub use settings::{Heeds, SamplerSettings, UniPc, UniPcSpacing, UniPcVariant};

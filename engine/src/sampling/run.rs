@@ -1,8 +1,8 @@
 //! A job, from its start to its last step.
 
-use super::ddim;
 use super::denoiser::Guided;
 use super::discrete::DiscreteSchedule;
+use super::dpm_solver::{self, Span};
 use super::error::SampleError;
 use super::kdiffusion;
 use super::observer::Observer;
@@ -13,6 +13,8 @@ use super::scheduler::Scheduler;
 use super::sde::{self, Levels, Motion, Solver};
 use super::second_order;
 use super::settings::SamplerSettings;
+use super::timesteps::{self, Walk};
+use super::unipc;
 use crate::conditioning::Conditioning;
 use crate::noise::ImageRng;
 use crate::scheduled::ScheduledConditioning;
@@ -83,6 +85,9 @@ pub(crate) fn run(
     } = job;
     let settings = &settings;
     let steps = steps as usize;
+    let overridden = schedule.overridden(settings);
+    let taught = (sampler == Sampler::Lcm).then(|| overridden.consistency());
+    let schedule = taught.as_ref().unwrap_or(&overridden);
     let mut model = Guided {
         unet,
         schedule,
@@ -94,25 +99,14 @@ pub(crate) fn run(
         observer,
         planned: sampler.calls_of(steps),
         calls: 0,
+        timestep: None,
+        keeps_uncond: false,
+        last_uncond: None,
     };
-    if sampler == Sampler::Ddim {
-        let (x, timesteps) = match start {
-            Start::Noise(noise) => (noise, ddim::timesteps(schedule, steps, settings)),
-            Start::Latents { init, noise, denoising_strength } => {
-                let Some(part) = Part::of(steps, denoising_strength, settings) else {
-                    return Ok(init);
-                };
-                model.planned = sampler.calls_of(part.encoded + 1);
-                let mut timesteps = ddim::timesteps(schedule, part.steps, settings);
-                let a = schedule.alpha(timesteps[part.encoded]);
-                let extra = settings.extra_noise * a.sqrt();
-                let (keep, add) = (a.sqrt() as f32, ((1.0 - a).sqrt() + extra) as f32);
-                timesteps.truncate(part.encoded);
-                (init.zip(&noise, |x, noise| keep * x + add * noise), timesteps)
-            }
-        };
-        return ddim::ddim(&mut model, &timesteps, x, rng, settings);
+    if !sampler.heeds().sigmas {
+        return on_timesteps(&mut model, sampler, steps, start, rng);
     }
+    let from_noise = matches!(start, Start::Noise(_));
     let (x, sigmas, levels) = match start {
         Start::Noise(noise) => {
             let sigmas = scheduler.sigmas(sampler, steps, schedule, settings);
@@ -138,6 +132,15 @@ pub(crate) fn run(
             (init.zip(&noise, |x, noise| x + factor * noise), sigmas, levels)
         }
     };
+    // The solvers that have no noise level 0 end at the last above it.
+    let calls = if from_noise { steps } else { sigmas.len() - 1 };
+    let span = || {
+        if from_noise {
+            Span { high: schedule.sigma_max(), low: schedule.sigma_min() }
+        } else {
+            Span { high: sigmas[0], low: sigmas[sigmas.len().saturating_sub(2)] }
+        }
+    };
     // Only the samplers that follow a motion pay for one.
     let motion = |rng: &ImageRng| Motion::over(levels, rng);
     match sampler {
@@ -158,8 +161,52 @@ pub(crate) fn run(
             sde::dpmpp_2m_sde(&mut model, &sigmas, x, &motion(rng), settings, Solver::Heun)
         }
         Sampler::DpmPp3MSde => sde::dpmpp_3m_sde(&mut model, &sigmas, x, &motion(rng), settings),
+        Sampler::DpmFast => dpm_solver::fast(&mut model, span(), calls, x, rng, settings),
+        Sampler::DpmAdaptive => dpm_solver::adaptive(&mut model, span(), calls, x, rng, settings),
+        Sampler::Lcm => kdiffusion::lcm(&mut model, &sigmas, x, rng),
         Sampler::Restart => restart::restart(&mut model, &sigmas, x, rng),
-        Sampler::DpmPp2M | Sampler::Ddim => kdiffusion::dpmpp_2m(&mut model, &sigmas, x),
+        Sampler::DpmPp2M | Sampler::Ddim | Sampler::DdimCfgPp | Sampler::Plms | Sampler::UniPc => {
+            kdiffusion::dpmpp_2m(&mut model, &sigmas, x)
+        }
+    }
+}
+
+/// The samplers that walk the model's own timesteps.
+fn on_timesteps(
+    model: &mut Guided<'_>,
+    sampler: Sampler,
+    steps: usize,
+    start: Start,
+    rng: &mut ImageRng,
+) -> Result<Tensor, SampleError> {
+    let (schedule, settings) = (model.schedule, model.settings);
+    // UniPC begins at the last timestep of all, and from latents at the first that is left out.
+    let (x, timesteps, from) = match start {
+        Start::Noise(noise) => {
+            (noise, timesteps::timesteps(schedule, steps, settings), schedule.len() - 1)
+        }
+        Start::Latents { init, noise, denoising_strength } => {
+            let Some(part) = Part::of(steps, denoising_strength, settings) else {
+                return Ok(init);
+            };
+            model.planned = sampler.calls_of(part.encoded + 1);
+            let mut timesteps = timesteps::timesteps(schedule, part.steps, settings);
+            let a = schedule.alpha(timesteps[part.encoded]);
+            let extra = settings.extra_noise * a.sqrt();
+            let (keep, add) = (a.sqrt() as f32, ((1.0 - a).sqrt() + extra) as f32);
+            timesteps.truncate(part.encoded);
+            let from = timesteps.last().copied().unwrap_or(0);
+            (init.zip(&noise, |x, noise| keep * x + add * noise), timesteps, from)
+        }
+    };
+    let walk = Walk { model, timesteps: &timesteps };
+    match sampler {
+        Sampler::UniPc => {
+            unipc::unipc(walk.model, from as f64, timesteps.len(), x, settings.uni_pc)
+        }
+        Sampler::Plms => walk.plms(x),
+        Sampler::DdimCfgPp => walk.ddim_cfgpp(x, rng, settings),
+        _ => walk.ddim(x, rng, settings),
     }
 }
 

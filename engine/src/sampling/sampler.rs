@@ -30,15 +30,27 @@ pub enum Sampler {
     Dpm2,
     /// DPM-Solver-2 with fresh noise at every step.
     Dpm2A,
+    /// DPM-Solver of the third order, in as many model calls as there are steps.
+    DpmFast,
+    /// DPM-Solver that chooses its steps itself.
+    DpmAdaptive,
     /// Heun with ways back to higher noise levels.
     Restart,
     /// DDIM on the model's own timesteps.
     Ddim,
+    /// DDIM that takes the noise of the negative prompt.
+    DdimCfgPp,
+    /// Linear multistep on the model's own timesteps.
+    Plms,
+    /// A predictor and corrector of several steps.
+    UniPc,
+    /// For models that finish a picture in one call.
+    Lcm,
 }
 
 impl Sampler {
     /// All samplers, in A1111 v1.10.1's order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::DpmPp2M,
         Self::DpmPpSde,
         Self::DpmPp2MSde,
@@ -51,8 +63,14 @@ impl Sampler {
         Self::Heun,
         Self::Dpm2,
         Self::Dpm2A,
+        Self::DpmFast,
+        Self::DpmAdaptive,
         Self::Restart,
         Self::Ddim,
+        Self::DdimCfgPp,
+        Self::Plms,
+        Self::UniPc,
+        Self::Lcm,
     ];
 
     /// The name, as A1111 v1.10.1 has it.
@@ -70,8 +88,14 @@ impl Sampler {
             Self::Heun => "Heun",
             Self::Dpm2 => "DPM2",
             Self::Dpm2A => "DPM2 a",
+            Self::DpmFast => "DPM fast",
+            Self::DpmAdaptive => "DPM adaptive",
             Self::Restart => "Restart",
             Self::Ddim => "DDIM",
+            Self::DdimCfgPp => "DDIM CFG++",
+            Self::Plms => "PLMS",
+            Self::UniPc => "UniPC",
+            Self::Lcm => "LCM",
         }
     }
 
@@ -90,8 +114,14 @@ impl Sampler {
             Self::Heun => &["k_heun"],
             Self::Dpm2 => &["k_dpm_2"],
             Self::Dpm2A => &["k_dpm_2_a"],
+            Self::DpmFast => &["k_dpm_fast"],
+            Self::DpmAdaptive => &["k_dpm_ad"],
             Self::Restart => &["restart"],
             Self::Ddim => &["ddim"],
+            Self::DdimCfgPp => &["ddim_cfgpp"],
+            Self::Plms => &["plms"],
+            Self::UniPc => &["unipc"],
+            Self::Lcm => &["k_lcm"],
         }
     }
 
@@ -108,7 +138,17 @@ impl Sampler {
             Self::DpmPp2MSde | Self::DpmPp2MSdeHeun | Self::DpmPp3MSde => {
                 Some(Scheduler::Exponential)
             }
-            Self::EulerA | Self::Euler | Self::Lms | Self::Heun | Self::Ddim => None,
+            Self::EulerA
+            | Self::Euler
+            | Self::Lms
+            | Self::Heun
+            | Self::DpmFast
+            | Self::DpmAdaptive
+            | Self::Ddim
+            | Self::DdimCfgPp
+            | Self::Plms
+            | Self::UniPc
+            | Self::Lcm => None,
         }
     }
 
@@ -121,18 +161,22 @@ impl Sampler {
             noise: false,
             ensd: false,
             sigmas: true,
+            uni_pc: false,
         };
+        let timesteps = Heeds { sigmas: false, ..none };
         match self {
-            Self::DpmPp2M | Self::Lms | Self::Restart => none,
-            Self::EulerA => Heeds { eta_ancestral: true, ensd: true, ..none },
-            Self::DpmPp2SA | Self::Dpm2A => {
+            Self::DpmPp2M | Self::Lms | Self::Restart | Self::Lcm => none,
+            Self::EulerA | Self::DpmAdaptive => Heeds { eta_ancestral: true, ensd: true, ..none },
+            Self::DpmPp2SA | Self::Dpm2A | Self::DpmFast => {
                 Heeds { eta_ancestral: true, noise: true, ensd: true, ..none }
             }
             Self::DpmPpSde | Self::DpmPp2MSde | Self::DpmPp2MSdeHeun | Self::DpmPp3MSde => {
                 Heeds { eta_ancestral: true, noise: true, ..none }
             }
             Self::Euler | Self::Heun | Self::Dpm2 => Heeds { churn: true, noise: true, ..none },
-            Self::Ddim => Heeds { eta_ddim: true, sigmas: false, ..none },
+            Self::Ddim | Self::DdimCfgPp => Heeds { eta_ddim: true, ..timesteps },
+            Self::Plms => timesteps,
+            Self::UniPc => Heeds { uni_pc: true, ..timesteps },
         }
     }
 

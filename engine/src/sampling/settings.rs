@@ -36,6 +36,12 @@ pub struct SamplerSettings {
     pub discard_next_to_last_sigma: bool,
     /// Starts from noise × √(1 + sigma²) instead of noise × sigma (`sgm_noise_multiplier`).
     pub sgm_noise_multiplier: bool,
+    /// Noise levels that end without any picture left in them (`sd_noise_schedule`: “Zero Terminal SNR”).
+    pub zero_terminal_snr: bool,
+    /// Noise levels from 16-bit floats (`use_downcasted_alpha_bar`).
+    pub downcast_alphas: bool,
+    /// The knobs of UniPC.
+    pub uni_pc: UniPc,
     /// From latents, makes as many steps as asked for, instead of the share that
     /// `denoising_strength` leaves (`img2img_fix_steps`).
     pub fix_steps: bool,
@@ -62,8 +68,75 @@ impl Default for SamplerSettings {
             beta_beta: 0.6,
             discard_next_to_last_sigma: false,
             sgm_noise_multiplier: false,
+            zero_terminal_snr: false,
+            downcast_alphas: false,
+            uni_pc: UniPc::default(),
             fix_steps: false,
             extra_noise: 0.0,
+        }
+    }
+}
+
+/// Settings of UniPC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UniPc {
+    /// How its polynomials are weighed (`uni_pc_variant`).
+    pub variant: UniPcVariant,
+    /// Where its steps are (`uni_pc_skip_type`).
+    pub spacing: UniPcSpacing,
+    /// Steps that it looks back at, 1 or more, never more than there are (`uni_pc_order`).
+    pub order: u32,
+    /// Whether the last steps look back at fewer ones (`uni_pc_lower_order_final`).
+    pub lower_order_final: bool,
+}
+
+impl Default for UniPc {
+    fn default() -> Self {
+        let (variant, spacing) = (UniPcVariant::Bh1, UniPcSpacing::TimeUniform);
+        Self { variant, spacing, order: 3, lower_order_final: true }
+    }
+}
+
+/// The variants of UniPC, B₁(h), B₂(h) and varying coefficients of its paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "their names are all there is to say")]
+pub enum UniPcVariant {
+    Bh1,
+    Bh2,
+    VaryCoeff,
+}
+
+impl UniPcVariant {
+    /// The variant of A1111's name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "bh1" => Some(Self::Bh1),
+            "bh2" => Some(Self::Bh2),
+            "vary_coeff" => Some(Self::VaryCoeff),
+            _ => None,
+        }
+    }
+}
+
+/// Where the steps of UniPC are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UniPcSpacing {
+    /// Even in time.
+    TimeUniform,
+    /// Closer to each other at the end.
+    TimeQuadratic,
+    /// Even in the logarithm of the noise level.
+    LogSnr,
+}
+
+impl UniPcSpacing {
+    /// The spacing of A1111's name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "time_uniform" => Some(Self::TimeUniform),
+            "time_quadratic" => Some(Self::TimeQuadratic),
+            "logSNR" => Some(Self::LogSnr),
+            _ => None,
         }
     }
 }
@@ -84,4 +157,6 @@ pub struct Heeds {
     pub ensd: bool,
     /// The noise levels of a [`Scheduler`](crate::Scheduler).
     pub sigmas: bool,
+    /// [`SamplerSettings::uni_pc`].
+    pub uni_pc: bool,
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use atelier_engine::{Embedding, Entry};
+use atelier_engine::{Embedding, Entry, UniPc, UniPcSpacing, UniPcVariant};
 
 use crate::run::pipeline::{
     Conditioning, PipelineError, SamplerSettings, ScheduledConditioning, Start, Tensor,
-    TextSettings, UsedEmbedding,
+    TextSettings, UniPcSettings, UsedEmbedding,
 };
 
 /// Any error of the engine, in its own words.
@@ -86,8 +86,10 @@ pub(super) fn start(start: Start) -> Result<atelier_engine::Start, PipelineError
     })
 }
 
-pub(super) fn settings(of: &SamplerSettings) -> atelier_engine::SamplerSettings {
-    atelier_engine::SamplerSettings {
+pub(super) fn settings(
+    of: &SamplerSettings,
+) -> Result<atelier_engine::SamplerSettings, PipelineError> {
+    Ok(atelier_engine::SamplerSettings {
         eta_ancestral: of.eta_ancestral,
         eta_ddim: of.eta_ddim,
         s_churn: of.s_churn,
@@ -102,9 +104,29 @@ pub(super) fn settings(of: &SamplerSettings) -> atelier_engine::SamplerSettings 
         rho: of.rho,
         beta_alpha: of.beta_dist_alpha,
         beta_beta: of.beta_dist_beta,
+        zero_terminal_snr: of.zero_terminal_snr,
+        downcast_alphas: of.use_downcasted_alpha_bar,
+        uni_pc: uni_pc(&of.uni_pc)?,
         discard_next_to_last_sigma: of.always_discard_next_to_last_sigma,
         sgm_noise_multiplier: of.sgm_noise_multiplier,
         fix_steps: of.img2img_fix_steps,
         extra_noise: of.img2img_extra_noise,
-    }
+    })
+}
+
+fn uni_pc(of: &UniPcSettings) -> Result<UniPc, PipelineError> {
+    let unknown = |kind, name: &String, known: &str| PipelineError::UnknownName {
+        kind,
+        name: name.clone(),
+        known: known.to_owned(),
+    };
+    Ok(UniPc {
+        variant: UniPcVariant::parse(&of.variant)
+            .ok_or_else(|| unknown("uni_pc_variant", &of.variant, "bh1, bh2, vary_coeff"))?,
+        spacing: UniPcSpacing::parse(&of.skip_type).ok_or_else(|| {
+            unknown("uni_pc_skip_type", &of.skip_type, "time_uniform, time_quadratic, logSNR")
+        })?,
+        order: of.order,
+        lower_order_final: of.lower_order_final,
+    })
 }

@@ -78,10 +78,33 @@ pub struct SamplerSettings {
     pub beta_dist_alpha: f64,
     #[serde(default = "beta_default")]
     pub beta_dist_beta: f64,
+    #[serde(default)]
+    pub uni_pc: UniPcSettings,
+    #[serde(default)]
+    pub zero_terminal_snr: bool,
+    #[serde(default)]
+    pub use_downcasted_alpha_bar: bool,
     pub always_discard_next_to_last_sigma: bool,
     pub sgm_noise_multiplier: bool,
     pub img2img_fix_steps: bool,
     pub img2img_extra_noise: f64,
+}
+
+/// Settings of UniPC, from the options `uni_pc_…`; the default is A1111's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[expect(missing_docs, reason = "the options of the same names are documented in the schema")]
+pub struct UniPcSettings {
+    pub variant: String,
+    pub skip_type: String,
+    pub order: u32,
+    pub lower_order_final: bool,
+}
+
+impl Default for UniPcSettings {
+    fn default() -> Self {
+        let (variant, skip_type) = ("bh1".to_owned(), "time_uniform".to_owned());
+        Self { variant, skip_type, order: 3, lower_order_final: true }
+    }
 }
 
 /// A1111's, for records from before there was the beta schedule.

@@ -1,6 +1,6 @@
 //! What the infotext tells of settings that differ from their defaults.
 
-use super::pipeline::{Heeds, SamplerSettings};
+use super::pipeline::{Heeds, SamplerSettings, UniPcSettings};
 use crate::output::infotext::Params;
 
 /// Settings that the run's sampler heeds and that are not what A1111 v1.10.1 leaves unsaid, under its
@@ -42,6 +42,31 @@ pub(super) fn tell_settings(
     flag(!is(s.s_min_uncond, 0.0) && s.s_min_uncond_all, "NGMS all steps");
     flag(s.always_discard_next_to_last_sigma && !heeds.discards, "Discard penultimate sigma");
     flag(s.sgm_noise_multiplier && heeds.sigmas && !is_img2img, "SGM noise multiplier");
+    flag(s.use_downcasted_alpha_bar, "Downcast alphas_cumprod");
+    if s.zero_terminal_snr {
+        to.set("Noise Schedule", "Zero Terminal SNR");
+    }
+    if heeds.uni_pc {
+        tell_uni_pc(to, &s.uni_pc);
+    }
+}
+
+/// What A1111 leaves unsaid too, and reads where it is said.
+fn tell_uni_pc(to: &mut Params, settings: &UniPcSettings) {
+    let UniPcSettings { variant, skip_type, order, lower_order_final } = settings;
+    let usual = UniPcSettings::default();
+    if *variant != usual.variant {
+        to.set("UniPC variant", variant.as_str());
+    }
+    if *skip_type != usual.skip_type {
+        to.set("UniPC skip type", skip_type.as_str());
+    }
+    if *order != usual.order {
+        to.set("UniPC order", i64::from(*order));
+    }
+    if *lower_order_final != usual.lower_order_final {
+        to.set("UniPC lower order final", *lower_order_final);
+    }
 }
 
 #[cfg(test)]
@@ -64,6 +89,7 @@ mod tests {
             noise: true,
             ensd: true,
             sigmas: true,
+            uni_pc: true,
             ends: true,
             rho: Some(7.0),
             beta: false,

@@ -269,13 +269,31 @@ fn styles_and_tags_of_networks_are_no_words_to_draw() {
 }
 
 #[test]
+fn the_noise_schedule_is_an_option() {
+    let host = host(&[], Wiring::Direct);
+    let draw = |option: &str, value: Value| {
+        let mut request = request(&host);
+        request.override_settings.insert(option.to_owned(), value);
+        let picture = host.draw(request).pictures.remove(0);
+        (picture.image, picture.infotext)
+    };
+    let plain = draw("save_write_log_csv", json!(true)).0;
+    let (zero, infotext) = draw("sd_noise_schedule", json!("Zero Terminal SNR"));
+    assert!(infotext.contains("Noise Schedule: Zero Terminal SNR"), "{infotext}");
+    let (halved, infotext) = draw("use_downcasted_alpha_bar", json!(true));
+    assert!(infotext.contains("Downcast alphas_cumprod: True"), "{infotext}");
+    assert!(zero != plain && halved != plain && zero != halved);
+}
+
+#[test]
 fn the_infotext_tells_the_settings_that_the_sampler_heeds() {
     let host = host(&[], Wiring::Direct);
     let infotext = |sampler: &str| {
         let mut request = RunRequest { sampler_name: sampler.to_owned(), ..request(&host) };
         let options = json!({
             "eta_ancestral": 0.5, "s_churn": 2.0, "s_noise": 0.9, "eta_noise_seed_delta": 31337,
-            "sigma_min": 0.1,
+            "sigma_min": 0.1, "uni_pc_variant": "bh2", "uni_pc_skip_type": "logSNR", "uni_pc_order": 2,
+            "uni_pc_lower_order_final": false,
         });
         request.override_settings.extend(options.as_object().cloned().unwrap_or_default());
         host.draw(request).pictures.remove(0).infotext
@@ -284,6 +302,7 @@ fn the_infotext_tells_the_settings_that_the_sampler_heeds() {
         ("DPM2 a", vec!["Eta: 0.5", "Sigma noise: 0.9", "ENSD: 31337", "min sigma: 0.1"], "churn"),
         ("Heun", vec!["Sigma churn: 2.0", "Sigma noise: 0.9"], "ENSD"),
         ("DDIM", vec![], "sigma"),
+        ("UniPC", vec!["variant: bh2", "type: logSNR", "order: 2", "final: False"], "Eta"),
     ] {
         let infotext = infotext(sampler);
         assert!(told.iter().all(|told| infotext.contains(told)), "{infotext}");

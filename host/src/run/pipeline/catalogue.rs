@@ -34,6 +34,8 @@ pub struct Heeds {
     pub ensd: bool,
     /// `sgm_noise_multiplier`: it walks the noise levels of a scheduler.
     pub sigmas: bool,
+    /// The settings of UniPC.
+    pub uni_pc: bool,
     /// `sigma_min` and `sigma_max`.
     pub ends: bool,
     /// `rho`, with the value that it has without.
