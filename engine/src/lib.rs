@@ -24,6 +24,7 @@ mod kernels;
 mod lora;
 mod noise;
 mod prompt;
+mod resample;
 mod sampling;
 mod scheduled;
 mod tensor;
@@ -43,6 +44,7 @@ pub use prompt::{
     BadWeight, Emphasis, Pass, Piece, Scheduled, SubPrompt, TextSettings, pieces, schedules,
     sub_prompts,
 };
+pub use resample::Resample;
 pub use sampling::{
     Heeds, Observer, Padding, Point, SampleError, SampleJob, Sampler, SamplerSettings, Scheduler,
     Start, StepInfo, Stop, UniPc, UniPcSpacing, UniPcVariant, Unobserved,

@@ -18,7 +18,7 @@ use std::{
 };
 
 use atelier_engine::{
-    Engine, ImageRng, ModelFile, Part, Pass, Sampler, Scheduler, Side, schedules,
+    Engine, ImageRng, ModelFile, Part, Pass, Resample, Sampler, Scheduler, Side, schedules,
 };
 use bridge::Bridge;
 use embeddings::WithEmbeddings;
@@ -82,6 +82,7 @@ impl EnginePipeline {
 
 /// The engine's samplers and schedulers.
 const CATALOGUE: Catalogue = Catalogue {
+    latent_upscalers: || LATENT_UPSCALERS.iter().map(|(name, _)| *name).collect(),
     samplers: || Sampler::ALL.iter().map(|sampler| sampler.name()).collect(),
     schedulers: || Scheduler::ALL.iter().map(|scheduler| scheduler.label()).collect(),
     sampler: |name| Sampler::parse(name).map(Sampler::name),
@@ -111,6 +112,16 @@ const CATALOGUE: Catalogue = Catalogue {
         }
     },
 };
+
+/// A1111's latent upscalers.
+const LATENT_UPSCALERS: [(&str, Resample); 6] = [
+    ("Latent", Resample::Bilinear),
+    ("Latent (antialiased)", Resample::BilinearAntialiased),
+    ("Latent (bicubic)", Resample::Bicubic),
+    ("Latent (bicubic antialiased)", Resample::BicubicAntialiased),
+    ("Latent (nearest)", Resample::Nearest),
+    ("Latent (nearest-exact)", Resample::NearestExact),
+];
 
 fn unknown(kind: &'static str, name: &str, known: &[&str]) -> PipelineError {
     PipelineError::UnknownName { kind, name: name.to_owned(), known: known.join(", ") }
@@ -226,6 +237,22 @@ impl Pipeline for EnginePipeline {
         let mut bridge = Bridge::new(observer);
         let sampled = self.engine.sample(job, &mut bridge);
         sampled.map(convert::tensor_back).map_err(|error| bridge.cause(error))
+    }
+
+    fn resize_latents(
+        &self,
+        latents: Tensor,
+        width: u32,
+        height: u32,
+        upscaler: &str,
+    ) -> Result<Tensor, PipelineError> {
+        let how = LATENT_UPSCALERS
+            .iter()
+            .find(|(name, _)| *name == upscaler)
+            .ok_or_else(|| unknown("latent upscaler", upscaler, &(CATALOGUE.latent_upscalers)()))?;
+        let [_, rows, columns] = self.engine.info().latent_shape(width as usize, height as usize);
+        let resized = convert::tensor(latents)?.resized(how.1, rows, columns);
+        Ok(convert::tensor_back(resized))
     }
 
     fn with_vae(&self, file: &NetworkFile) -> Result<Arc<dyn Pipeline>, PipelineError> {

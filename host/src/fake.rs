@@ -175,7 +175,7 @@ impl Pipeline for FakePipeline {
     ) -> Result<Tensor, PipelineError> {
         let (mut x, steps) = match job.start {
             Start::Noise(noise) => (noise, job.steps),
-            Start::Latents { init, noise, denoising_strength } => {
+            Start::Latents { init, noise, denoising_strength, .. } => {
                 let strength = denoising_strength as f32;
                 let mixed = init.data.iter().zip(&noise.data);
                 let data = mixed.map(|(init, noise)| init + noise * strength).collect();
@@ -249,6 +249,7 @@ pub struct FakeProvider {
 }
 
 const CATALOGUE: Catalogue = Catalogue {
+    latent_upscalers: || vec!["Latent"],
     samplers: || SAMPLERS.to_vec(),
     schedulers: || SCHEDULERS.to_vec(),
     sampler: |name| SAMPLERS.into_iter().find(|known| known.eq_ignore_ascii_case(name)),

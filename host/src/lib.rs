@@ -13,6 +13,7 @@ pub mod compat;
 pub mod engine;
 pub mod fake;
 mod files;
+pub mod imaging;
 pub mod options;
 pub mod output;
 pub mod plugins;

@@ -35,6 +35,34 @@ pub(super) struct Guided<'a> {
     pub(super) keeps_uncond: bool,
     /// That answer to the last call.
     pub(super) last_uncond: Option<Tensor>,
+    /// Whether the sampler takes the noise of an answer for its own x, whatever the model was shown: those
+    /// on timesteps do. The others take the finished latents.
+    pub(super) answers_noise: bool,
+    /// What is kept of a picture: put before the model where noise is what counts (A1111's
+    /// `mask_before_denoising`), else put over its answer.
+    pub(super) blend: Option<Blend>,
+}
+
+/// The part of a picture that is drawn anew, and what the rest of it stays.
+pub(super) struct Blend {
+    pub(super) init: Tensor,
+    /// Share that is drawn anew, for every place.
+    pub(super) fresh: Vec<f32>,
+}
+
+impl Blend {
+    /// `x` with what is kept, which is as strong as `scale` times the picture.
+    pub(super) fn apply(&self, mut x: Tensor, scale: f64) -> Tensor {
+        let scale = scale as f32;
+        let plane = self.fresh.len().max(1);
+        let planes = x.data_mut().chunks_exact_mut(plane).zip(self.init.data().chunks_exact(plane));
+        for (x, init) in planes {
+            for ((x, init), fresh) in x.iter_mut().zip(init).zip(&self.fresh) {
+                *x = *x * fresh + scale * init * (1.0 - fresh);
+            }
+        }
+        x
+    }
 }
 
 /// The two predictions of one model call, the parts of prompts merged by their weights; the second
@@ -47,6 +75,9 @@ struct Predictions {
 impl Guided<'_> {
     /// The prediction of the finished latents from `x` at `info.sigma`.
     pub(super) fn denoise(&mut self, info: &StepInfo, x: &Tensor) -> Result<Tensor, SampleError> {
+        let sampled = x;
+        let blended = self.blended(info, x);
+        let x = blended.as_ref().unwrap_or(x);
         let without_uncond = self.leaves_out_uncond(info.sigma);
         let (cond, uncond) = (self.cond.at(self.calls), self.uncond.at(self.calls));
         self.calls += 1;
@@ -87,12 +118,28 @@ impl Guided<'_> {
         }
         let scale = if without_uncond { 1.0 } else { self.cfg_scale };
         let mut combined = self.combine(info, &input, predictions, scale)?;
+        if let Some(blend) = self.blend.as_ref().filter(|_| !self.answers_noise) {
+            combined = blend.apply(combined, 1.0);
+        }
         if self.observer.wants(Point::AfterCfg) {
             let answer = self.observer.after_cfg(info, &mut combined);
             checked(info, Point::AfterCfg, answer)?;
             check_shape(info, Point::AfterCfg, x, &combined)?;
         }
+        if self.answers_noise && (blended.is_some() || matches!(input, Cow::Owned(_))) {
+            let moved = sampled.clone().zip(&input, |sampled, input| sampled - input);
+            let last = self.last_uncond.take();
+            self.last_uncond = last.map(|last| last.zip(&moved, |last, moved| last + moved));
+            combined = combined.zip(&moved, |combined, moved| combined + moved);
+        }
         Ok(combined)
+    }
+
+    /// What the model sees of `x` where part of the picture is kept from it. Here x is divided by what is
+    /// left of the picture; what A1111 puts in is not noised.
+    fn blended(&self, info: &StepInfo, x: &Tensor) -> Option<Tensor> {
+        let blend = self.blend.as_ref().filter(|_| self.answers_noise)?;
+        Some(blend.apply(x.clone(), (info.sigma * info.sigma + 1.0).sqrt()))
     }
 
     /// Tells the observer of the sampler's new `x`.

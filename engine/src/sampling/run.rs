@@ -1,6 +1,6 @@
 //! A job, from its start to its last step.
 
-use super::denoiser::Guided;
+use super::denoiser::{Blend, Guided};
 use super::discrete::DiscreteSchedule;
 use super::dpm_solver::{self, Span};
 use super::error::SampleError;
@@ -60,6 +60,9 @@ pub enum Start {
         noise: Tensor,
         /// How much of the way is sampled anew, 0 to 1.
         denoising_strength: f64,
+        /// How much of each place is drawn anew, 0 to 1, for all pictures and channels: `[1, 1, h, w]`.
+        /// The rest stays as it was. All of it without.
+        mask: Option<Tensor>,
     },
 }
 
@@ -85,6 +88,12 @@ pub(crate) fn run(
     } = job;
     let settings = &settings;
     let steps = steps as usize;
+    let blend = match &start {
+        Start::Latents { init, mask: Some(mask), .. } => {
+            Some(Blend { init: init.clone(), fresh: mask.data().to_vec() })
+        }
+        _ => None,
+    };
     let overridden = schedule.overridden(settings);
     let taught = (sampler == Sampler::Lcm).then(|| overridden.consistency());
     let schedule = taught.as_ref().unwrap_or(&overridden);
@@ -102,10 +111,30 @@ pub(crate) fn run(
         timestep: None,
         keeps_uncond: false,
         last_uncond: None,
+        answers_noise: !sampler.heeds().sigmas,
+        blend,
     };
-    if !sampler.heeds().sigmas {
-        return on_timesteps(&mut model, sampler, steps, start, rng);
-    }
+    let x = if sampler.heeds().sigmas {
+        on_levels(&mut model, sampler, scheduler, steps, start, rng)?
+    } else {
+        on_timesteps(&mut model, sampler, steps, start, rng)?
+    };
+    Ok(match &model.blend {
+        Some(blend) => blend.apply(x, 1.0),
+        None => x,
+    })
+}
+
+/// The samplers that walk the noise levels of a scheduler.
+fn on_levels(
+    model: &mut Guided<'_>,
+    sampler: Sampler,
+    scheduler: Scheduler,
+    steps: usize,
+    start: Start,
+    rng: &mut ImageRng,
+) -> Result<Tensor, SampleError> {
+    let (schedule, settings) = (model.schedule, model.settings);
     let from_noise = matches!(start, Start::Noise(_));
     let (x, sigmas, levels) = match start {
         Start::Noise(noise) => {
@@ -120,7 +149,7 @@ pub(crate) fn run(
             let levels = Levels::of(&sigmas);
             (noise.map(|v| v * factor), sigmas, levels)
         }
-        Start::Latents { init, noise, denoising_strength } => {
+        Start::Latents { init, noise, denoising_strength, .. } => {
             let Some(part) = Part::of(steps, denoising_strength, settings) else {
                 return Ok(init);
             };
@@ -144,29 +173,27 @@ pub(crate) fn run(
     // Only the samplers that follow a motion pay for one.
     let motion = |rng: &ImageRng| Motion::over(levels, rng);
     match sampler {
-        Sampler::Euler => kdiffusion::euler(&mut model, &sigmas, x, rng, settings),
-        Sampler::EulerA => kdiffusion::euler_ancestral(&mut model, &sigmas, x, rng, settings),
-        Sampler::Lms => kdiffusion::lms(&mut model, &sigmas, x),
-        Sampler::Heun => second_order::heun(&mut model, &sigmas, x, rng, settings),
-        Sampler::Dpm2 => second_order::dpm_2(&mut model, &sigmas, x, rng, settings),
-        Sampler::Dpm2A => second_order::dpm_2_ancestral(&mut model, &sigmas, x, rng, settings),
-        Sampler::DpmPp2SA => {
-            second_order::dpmpp_2s_ancestral(&mut model, &sigmas, x, rng, settings)
-        }
-        Sampler::DpmPpSde => sde::dpmpp_sde(&mut model, &sigmas, x, &motion(rng), settings),
+        Sampler::Euler => kdiffusion::euler(model, &sigmas, x, rng, settings),
+        Sampler::EulerA => kdiffusion::euler_ancestral(model, &sigmas, x, rng, settings),
+        Sampler::Lms => kdiffusion::lms(model, &sigmas, x),
+        Sampler::Heun => second_order::heun(model, &sigmas, x, rng, settings),
+        Sampler::Dpm2 => second_order::dpm_2(model, &sigmas, x, rng, settings),
+        Sampler::Dpm2A => second_order::dpm_2_ancestral(model, &sigmas, x, rng, settings),
+        Sampler::DpmPp2SA => second_order::dpmpp_2s_ancestral(model, &sigmas, x, rng, settings),
+        Sampler::DpmPpSde => sde::dpmpp_sde(model, &sigmas, x, &motion(rng), settings),
         Sampler::DpmPp2MSde => {
-            sde::dpmpp_2m_sde(&mut model, &sigmas, x, &motion(rng), settings, Solver::Midpoint)
+            sde::dpmpp_2m_sde(model, &sigmas, x, &motion(rng), settings, Solver::Midpoint)
         }
         Sampler::DpmPp2MSdeHeun => {
-            sde::dpmpp_2m_sde(&mut model, &sigmas, x, &motion(rng), settings, Solver::Heun)
+            sde::dpmpp_2m_sde(model, &sigmas, x, &motion(rng), settings, Solver::Heun)
         }
-        Sampler::DpmPp3MSde => sde::dpmpp_3m_sde(&mut model, &sigmas, x, &motion(rng), settings),
-        Sampler::DpmFast => dpm_solver::fast(&mut model, span(), calls, x, rng, settings),
-        Sampler::DpmAdaptive => dpm_solver::adaptive(&mut model, span(), calls, x, rng, settings),
-        Sampler::Lcm => kdiffusion::lcm(&mut model, &sigmas, x, rng),
-        Sampler::Restart => restart::restart(&mut model, &sigmas, x, rng),
+        Sampler::DpmPp3MSde => sde::dpmpp_3m_sde(model, &sigmas, x, &motion(rng), settings),
+        Sampler::DpmFast => dpm_solver::fast(model, span(), calls, x, rng, settings),
+        Sampler::DpmAdaptive => dpm_solver::adaptive(model, span(), calls, x, rng, settings),
+        Sampler::Lcm => kdiffusion::lcm(model, &sigmas, x, rng),
+        Sampler::Restart => restart::restart(model, &sigmas, x, rng),
         Sampler::DpmPp2M | Sampler::Ddim | Sampler::DdimCfgPp | Sampler::Plms | Sampler::UniPc => {
-            kdiffusion::dpmpp_2m(&mut model, &sigmas, x)
+            kdiffusion::dpmpp_2m(model, &sigmas, x)
         }
     }
 }
@@ -185,7 +212,7 @@ fn on_timesteps(
         Start::Noise(noise) => {
             (noise, timesteps::timesteps(schedule, steps, settings), schedule.len() - 1)
         }
-        Start::Latents { init, noise, denoising_strength } => {
+        Start::Latents { init, noise, denoising_strength, .. } => {
             let Some(part) = Part::of(steps, denoising_strength, settings) else {
                 return Ok(init);
             };
@@ -243,9 +270,14 @@ fn check(unet: &Unet, job: &SampleJob<'_>) -> Result<(), SampleError> {
     }
     let shape = match &job.start {
         Start::Noise(noise) => noise.shape(),
-        Start::Latents { init, noise, denoising_strength } => {
+        Start::Latents { init, noise, denoising_strength, mask } => {
             if !(0.0..=1.0).contains(denoising_strength) {
                 return wrong("denoising_strength", denoising_strength.to_string(), "0 to 1");
+            }
+            let [_, _, h, w] = init.shape();
+            if let Some(mask) = mask.as_ref().filter(|mask| mask.shape() != [1, 1, h, w]) {
+                let value = format!("{:?}", mask.shape());
+                return wrong("start.mask", value, &format!("shape {:?}", [1, 1, h, w]));
             }
             if init.shape() != noise.shape() {
                 let value = format!("{:?}", noise.shape());

@@ -38,6 +38,7 @@ pub struct Draw<'a> {
     pub steps: u32,
     pub cfg_scale: f64,
     pub init: Option<(Tensor, f64)>,
+    pub mask: Option<Tensor>,
     pub settings: SamplerSettings,
 }
 
@@ -51,6 +52,7 @@ impl Default for Draw<'_> {
             steps: 8,
             cfg_scale: 5.0,
             init: None,
+            mask: None,
             settings: SamplerSettings::default(),
         }
     }
@@ -74,6 +76,7 @@ impl Draw<'_> {
                 init: init.clone(),
                 noise,
                 denoising_strength: *denoising_strength,
+                mask: self.mask.clone(),
             },
         };
         let job = SampleJob {

@@ -598,6 +598,21 @@ def xl_case(kd):
     print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
 
 
+def resize_reference():
+    """Latents in other sizes."""
+    x = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(9))
+    out = {"x": x}
+    resize = torch.nn.functional.interpolate
+    for size in ((12, 10), (9, 13), (4, 3), (6, 11)):
+        name = "x".join(map(str, size))
+        for mode in ("nearest", "nearest-exact"):
+            out[f"{mode}_{name}"] = resize(x, size, mode=mode)
+        for mode in ("bilinear", "bicubic"):
+            out[f"{mode}_{name}"] = resize(x, size, mode=mode)
+            out[f"{mode}-antialiased_{name}"] = resize(x, size, mode=mode, antialias=True)
+    save_file(out, HERE / "resized.safetensors")
+
+
 def motion_reference(kd):
     """Increments of torchsde's Brownian trees between some levels."""
     out = {}
@@ -659,6 +674,7 @@ def main():
     single.published(HERE)
     random_reference()
     motion_reference(kd)
+    resize_reference()
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ use crate::sampling::{DiscreteSchedule, Unobserved};
 use crate::unet::Unet;
 use crate::vae::Vae;
 use crate::{
-    Engine, ImageRng, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings,
+    Engine, ImageRng, NoiseSource, Padding, Resample, SampleJob, Sampler, SamplerSettings,
     ScheduledConditioning, Scheduler, Start, Tensor, UniPc, UniPcSpacing, UniPcVariant,
 };
 
@@ -285,4 +285,33 @@ fn motion_is_torchsdes() {
             assert!((sign * found - expected).abs() < 2e-6, "{key}: {found} {expected}");
         }
     }
+}
+
+#[test]
+fn latents_are_resized_as_torch_does_it() {
+    let file = folder("resized.safetensors");
+    let all = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+    let x = Tensor::from_array(&all["x"]).unwrap();
+    let mut compared = 0;
+    for (key, expected) in all.iter().filter(|(key, _)| *key != "x") {
+        let (mode, size) = key.split_once('_').unwrap();
+        let (height, width) = size.split_once('x').unwrap();
+        let how = match mode {
+            "nearest" => Resample::Nearest,
+            "nearest-exact" => Resample::NearestExact,
+            "bilinear" => Resample::Bilinear,
+            "bilinear-antialiased" => Resample::BilinearAntialiased,
+            "bicubic" => Resample::Bicubic,
+            "bicubic-antialiased" => Resample::BicubicAntialiased,
+            other => panic!("{other}"),
+        };
+        let found = x.resized(how, height.parse().unwrap(), width.parse().unwrap());
+        let expected: Vec<f32> = expected.flatten_all().unwrap().to_vec1().unwrap();
+        assert_eq!(found.data().len(), expected.len(), "{key}");
+        for (a, b) in found.data().iter().zip(expected) {
+            assert!((a - b).abs() < 1e-5, "{key}: {a} {b}");
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, 24);
 }

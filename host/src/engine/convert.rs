@@ -78,11 +78,14 @@ pub(super) fn conditioning_back(text: atelier_engine::Conditioning) -> Condition
 pub(super) fn start(start: Start) -> Result<atelier_engine::Start, PipelineError> {
     Ok(match start {
         Start::Noise(noise) => atelier_engine::Start::Noise(tensor(noise)?),
-        Start::Latents { init, noise, denoising_strength } => atelier_engine::Start::Latents {
-            init: tensor(init)?,
-            noise: tensor(noise)?,
-            denoising_strength,
-        },
+        Start::Latents { init, noise, denoising_strength, mask } => {
+            atelier_engine::Start::Latents {
+                init: tensor(init)?,
+                noise: tensor(noise)?,
+                denoising_strength,
+                mask: mask.map(tensor).transpose()?,
+            }
+        }
     })
 }
 

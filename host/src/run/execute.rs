@@ -8,6 +8,7 @@ use super::{
     comments::without_comments,
     error::{Ended, RunError},
     extra_networks::{Tag, take_tags},
+    img2img::Overlay,
     params::Pictures,
     pipeline::{Pipeline, Tensor},
     runner::Picture,
@@ -55,7 +56,7 @@ impl ActiveRun<'_> {
         self.hooks.seam.host_enters("execute");
         let Some(pipeline) = self.pipeline.clone() else { return Ok(()) };
         self.process()?;
-        let init = self.encode_init_images(pipeline.as_ref())?;
+        let start = self.beginning(pipeline.as_ref())?;
         for iteration in 0..self.params.n_iter {
             self.check_cancelled()?;
             let mut batch = self.batch(iteration)?;
@@ -71,9 +72,10 @@ impl ActiveRun<'_> {
                 services.use_pipeline(&pipeline);
             }
             self.batch_hook(Hook::ProcessBatch, &mut batch)?;
-            let latents = self.sample(pipeline.as_ref(), &batch, init.as_ref())?;
+            let latents = self.sample(pipeline.as_ref(), &batch, start.as_ref())?;
             let pictures = self.decode(pipeline.as_ref(), &mut batch, latents)?;
-            self.finish_pictures(&batch, pictures)?;
+            let overlay = start.as_ref().and_then(|start| start.overlay.as_ref());
+            self.finish_pictures(&batch, pictures, overlay)?;
         }
         self.hooks.seam.host_enters("execute");
         self.grid()?;
@@ -140,23 +142,6 @@ impl ActiveRun<'_> {
         hooks.call(frame, batch.lend(params.lend(Stage::new(), names, false)))
     }
 
-    /// The starting pictures as latents, one per picture of a batch.
-    fn encode_init_images(&self, pipeline: &dyn Pipeline) -> Result<Option<Tensor>, Ended> {
-        let Some(images) = &self.request.init_images else { return Ok(None) };
-        let mut latents = Vec::new();
-        for picture in &images.0 {
-            latents.push(pipeline.encode(&to_floats(picture))?);
-        }
-        let Some(first) = latents.first() else { return Ok(None) };
-        let [_, channels, height, width] = first.shape;
-        let count = self.params.batch_size as usize;
-        let mut data = Vec::with_capacity(first.data.len() * count);
-        for latents in latents.iter().cycle().take(count) {
-            data.extend_from_slice(&latents.data);
-        }
-        Ok(Some(Tensor { shape: [count, channels, height, width], data }))
-    }
-
     /// From latents to a list of pictures.
     fn decode(
         &mut self,
@@ -195,7 +180,12 @@ impl ActiveRun<'_> {
     }
 
     /// Picture by picture: the last hook on its pixels, then the file.
-    fn finish_pictures(&mut self, batch: &Batch, pictures: Vec<RgbImage>) -> Result<(), Ended> {
+    fn finish_pictures(
+        &mut self,
+        batch: &Batch,
+        pictures: Vec<RgbImage>,
+        overlay: Option<&Overlay>,
+    ) -> Result<(), Ended> {
         for (index, picture) in pictures.into_iter().enumerate() {
             self.hold_picture(batch, index);
             let number = self.finished.len() as u32;
@@ -206,6 +196,8 @@ impl ActiveRun<'_> {
                 .pictures(&mut one, PictureAccess::Replace);
             self.hooks.call(frame, stage)?;
             if let Some(picture) = one.pop() {
+                let whole = overlay.and_then(|overlay| overlay.lay(index, &picture));
+                let picture = whole.unwrap_or(picture);
                 self.save_sample(batch, index, picture)?;
             }
         }
@@ -246,7 +238,7 @@ fn take_networks(batch: &mut Batch) -> Vec<Tag> {
 }
 
 /// A picture as floats in 0..1, `[1, 3, height, width]`.
-fn to_floats(picture: &RgbImage) -> Tensor {
+pub(super) fn to_floats(picture: &RgbImage) -> Tensor {
     let (width, height) = (picture.width() as usize, picture.height() as usize);
     let mut tensor = Tensor::zeros([1, 3, height, width]);
     for (x, y, pixel) in picture.enumerate_pixels() {

@@ -125,6 +125,8 @@ pub enum Start {
         noise: Tensor,
         /// 0 to 1.
         denoising_strength: f64,
+        /// How much of each place is drawn anew, `[1, 1, height, width]`; all of it without.
+        mask: Option<Tensor>,
     },
 }
 
@@ -332,6 +334,27 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
         job: SampleJob,
         observer: &mut dyn StepObserver,
     ) -> Result<Tensor, PipelineError>;
+
+    /// Latents for pictures of another size, by one of A1111's latent upscalers
+    /// ([`Catalogue::latent_upscalers`]).
+    ///
+    /// # Errors
+    /// [`PipelineError::UnknownName`], or an engine that cannot.
+    fn resize_latents(
+        &self,
+        latents: Tensor,
+        width: u32,
+        height: u32,
+        upscaler: &str,
+    ) -> Result<Tensor, PipelineError> {
+        let [_, _, h, w] = latents.shape;
+        let factor = self.model().vae_factor.max(1);
+        if (w, h) == ((width / factor) as usize, (height / factor) as usize) {
+            return Ok(latents);
+        }
+        let message = format!("this engine does not resize latents ({upscaler})");
+        Err(PipelineError::Engine(message))
+    }
 
     /// The same with the autoencoder of another file.
     ///

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use atelier_plugin_abi::{Field, Hook, frame::Frame};
-use image::imageops::FilterType;
 
 use super::{
     active::ActiveRun,
@@ -12,7 +11,7 @@ use super::{
     params::{Names, Pictures},
     pipeline::{SamplerSettings, UniPcSettings},
     record::{PreparedRun, RecordedOverride, RunState},
-    request::RunRequest,
+    request::{Inpaint, RunRequest},
     services::{RunServices, text_settings},
     stage::{Slot, Stage},
     styles::{STYLES_FILE, Styles},
@@ -35,7 +34,6 @@ impl ActiveRun<'_> {
         if let Some(pipeline) = &self.pipeline {
             self.params.settle(pipeline.as_ref(), self.runner.provider().catalogue())?;
         }
-        self.fit_init_images();
         self.pictures = self.prompts_and_seeds()?;
         self.settings = self.fill_settings();
         if self.runner.recording() {
@@ -82,16 +80,6 @@ impl ActiveRun<'_> {
             self.hooks.call(Frame::new(Hook::ModelLoaded), Stage::new())?;
         }
         Ok(())
-    }
-
-    /// A1111's “Just resize”.
-    fn fit_init_images(&mut self) {
-        let (width, height) = (self.params.width, self.params.height);
-        for picture in self.request.init_images.iter_mut().flat_map(|images| &mut images.0) {
-            if picture.dimensions() != (width, height) {
-                *picture = image::imageops::resize(picture, width, height, FilterType::Lanczos3);
-            }
-        }
     }
 
     /// Lists for every picture of the run, as A1111 v1.10.1 makes them: picture `i` has seed
@@ -165,6 +153,13 @@ impl ActiveRun<'_> {
             let bytes = crate::output::png::write(picture, &[])?;
             init_images.push(self.runner.records().put_blob(&bytes)?);
         }
+        let mask = match &self.request.inpaint {
+            Some(inpaint) => {
+                let mask = image::DynamicImage::from(inpaint.mask.clone()).to_rgb8();
+                Some(self.runner.records().put_blob(&crate::output::png::write(&mask, &[])?)?)
+            }
+            None => None,
+        };
         let layer = self.hooks.seam.overrides().into_iter();
         self.record.overrides =
             layer.map(|(key, value, writer)| (key, RecordedOverride { value, writer })).collect();
@@ -173,6 +168,9 @@ impl ActiveRun<'_> {
             pictures: self.pictures.clone(),
             settings: self.settings.clone(),
             init_images,
+            resize_mode: self.request.resize_mode,
+            inpaint: self.request.inpaint.as_ref().map(Inpaint::without_mask),
+            mask,
         });
         self.record.order = self.hooks.order();
         self.record.state = RunState::Executing;

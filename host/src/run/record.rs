@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     params::{Params, Pictures},
     pipeline::{ModelInfo, SamplerSettings},
-    request::OnError,
+    request::{Inpaint, OnError},
     seam::{LedgerRow, OutsideWrite, SeamMode},
 };
 use crate::{
+    imaging::ResizeMode,
     options::{Digest, Value, Writer},
     plugins::Isolation,
 };
@@ -181,6 +182,15 @@ pub struct PreparedRun {
     pub settings: SamplerSettings,
     /// The pictures an img2img run starts from: BLAKE3 of their PNG blobs.
     pub init_images: Vec<String>,
+    /// What was done where they had another size.
+    #[serde(default)]
+    pub resize_mode: ResizeMode,
+    /// How parts of them are drawn anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inpaint: Option<Inpaint>,
+    /// Which parts: BLAKE3 of the mask's PNG blob.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<String>,
 }
 
 /// A run.

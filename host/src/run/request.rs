@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 use super::seam::SeamMode;
-use crate::plugins::{GivenArgs, PluginId};
+use crate::{
+    imaging::ResizeMode,
+    plugins::{GivenArgs, PluginId},
+};
 
 /// What becomes of a run when a hook fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -39,6 +42,64 @@ impl std::str::FromStr for OnError {
 /// The pictures an img2img run starts from.
 #[derive(Clone, Debug, Default)]
 pub struct InitImages(pub Vec<RgbImage>);
+
+/// What is put where pictures are drawn anew, before they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum InpaintingFill {
+    /// The colours around.
+    #[default]
+    Fill,
+    /// What is there.
+    Original,
+    /// Noise, in the latents.
+    LatentNoise,
+    /// Nothing, in the latents.
+    LatentNothing,
+}
+
+/// Which part of the starting pictures is drawn anew. Names and defaults are A1111's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Inpaint {
+    /// White is drawn anew, black stays; see [`binary_mask`](crate::imaging::binary_mask). Not in the
+    /// JSON: the record names its blob.
+    #[serde(skip)]
+    pub mask: GrayImage,
+    /// How soft its edges are made along x, in pixels.
+    pub mask_blur_x: u32,
+    /// The same along y.
+    pub mask_blur_y: u32,
+    /// Whether it says what stays instead.
+    pub inpainting_mask_invert: bool,
+    /// What is put there first.
+    pub inpainting_fill: InpaintingFill,
+    /// Whether the masked part alone is drawn, in the run's size, and put back.
+    pub inpaint_full_res: bool,
+    /// Pixels around the masked part that are drawn with it.
+    pub inpaint_full_res_padding: u32,
+}
+
+impl Inpaint {
+    /// With A1111's defaults.
+    #[must_use]
+    pub fn new(mask: GrayImage) -> Self {
+        Self {
+            mask,
+            mask_blur_x: 4,
+            mask_blur_y: 4,
+            inpainting_mask_invert: false,
+            inpainting_fill: InpaintingFill::default(),
+            inpaint_full_res: true,
+            inpaint_full_res_padding: 0,
+        }
+    }
+
+    /// All but the mask, for the record.
+    pub(super) fn without_mask(&self) -> Self {
+        Self { mask: GrayImage::default(), ..self.clone() }
+    }
+}
 
 /// A request for pictures. Field names are A1111's.
 ///
@@ -79,6 +140,10 @@ pub struct RunRequest {
     /// For img2img: the pictures it starts from. Not in the JSON: the record names their blobs.
     #[serde(skip)]
     pub init_images: Option<InitImages>,
+    /// For img2img: what is done where they have another size.
+    pub resize_mode: ResizeMode,
+    /// For img2img: what of them is drawn anew; all of it without.
+    pub inpaint: Option<Inpaint>,
     /// Options for this run.
     pub override_settings: Map<String, Json>,
     /// Whether they end with the run (A1111's name; nothing is restored, they were never applied).
@@ -118,6 +183,8 @@ impl Default for RunRequest {
             n_iter: 1,
             denoising_strength: 0.75,
             init_images: None,
+            resize_mode: ResizeMode::default(),
+            inpaint: None,
             override_settings: Map::new(),
             override_settings_restore_afterwards: true,
             script_name: None,

@@ -10,6 +10,7 @@ use super::{
     execute::Batch,
     extra_networks::name_and_hash,
     hooks::Hooks,
+    img2img::Beginning,
     observe::Sampling,
     pipeline::{
         NoiseSource, Padding, Pipeline, PipelineError, PromptBatch, SampleJob,
@@ -26,7 +27,7 @@ impl ActiveRun<'_> {
         &mut self,
         pipeline: &dyn Pipeline,
         batch: &Batch,
-        init: Option<&Tensor>,
+        start: Option<&Beginning>,
     ) -> Result<Tensor, Ended> {
         let seam = &mut self.hooks.seam;
         let text = text_settings(seam, &self.params);
@@ -42,7 +43,7 @@ impl ActiveRun<'_> {
         let noise_multiplier = seam.host_float("initial_noise_multiplier") as f32;
         let heeds = self.runner.provider().catalogue().heeds;
         let heeds = heeds(&self.params.sampler, &self.params.scheduler);
-        tell_settings(&mut self.hooks.infotext, heeds, &self.settings, init.is_some());
+        tell_settings(&mut self.hooks.infotext, heeds, &self.settings, start.is_some());
 
         let (mut cond, mut uncond, padding) = self.encode_prompts(pipeline, batch, &text)?;
         let seeds = Seeds {
@@ -54,11 +55,10 @@ impl ActiveRun<'_> {
         };
         let mut stream = pipeline.noise(&seeds, self.params.width, self.params.height);
         let mut noise = stream.first();
-        let init = init.map(|init| first_rows(init, noise.shape[0]));
-        if init.is_some() && (noise_multiplier - 1.0).abs() > f32::EPSILON {
+        if start.is_some() && (noise_multiplier - 1.0).abs() > f32::EPSILON {
             noise.data.iter_mut().for_each(|value| *value *= noise_multiplier);
         }
-        let start = self.before_sampling(batch, noise, init, &mut cond, &mut uncond)?;
+        let start = self.before_sampling(batch, noise, start, &mut cond, &mut uncond)?;
         let job = SampleJob {
             sampler: self.params.sampler.clone(),
             scheduler: self.params.scheduler.clone(),
@@ -148,7 +148,7 @@ impl ActiveRun<'_> {
         &mut self,
         batch: &Batch,
         mut noise: Tensor,
-        init: Option<Tensor>,
+        start: Option<&Beginning>,
         cond: &mut ScheduledConditioning,
         uncond: &mut ScheduledConditioning,
     ) -> Result<Start, Ended> {
@@ -162,7 +162,7 @@ impl ActiveRun<'_> {
                 stage = stage.conditioning(buffer, first);
             }
         }
-        Ok(match init {
+        Ok(match start {
             // In txt2img the latents are the noise, under both names, as in A1111.
             None => {
                 let stage = stage
@@ -171,13 +171,14 @@ impl ActiveRun<'_> {
                 self.hooks.call(frame, stage)?;
                 Start::Noise(noise)
             }
-            Some(mut init) => {
+            Some(start) => {
+                let mut init = first_rows(&start.latents, noise.shape[0]);
                 let stage = stage
                     .tensor(Buffer::Latents, init.shape, &mut init.data, Access::Write)
                     .tensor(Buffer::Noise, noise.shape, &mut noise.data, Access::Write);
                 self.hooks.call(frame, stage)?;
                 let denoising_strength = self.params.denoising_strength;
-                Start::Latents { init, noise, denoising_strength }
+                Start::Latents { init, noise, denoising_strength, mask: start.mask.clone() }
             }
         })
     }

@@ -211,7 +211,7 @@ fn a_snapshot_is_stored_once_under_its_digest() {
 }
 
 #[test]
-fn starting_pictures_are_kept_under_their_hashes_as_the_run_used_them() {
+fn starting_pictures_are_kept_under_their_hashes_as_they_came() {
     let host = host(&[], Wiring::Direct);
     let picture = RgbImage::from_fn(64, 64, |x, y| Rgb([x as u8, 3 * y as u8, 200]));
     let request = |picture: &RgbImage| RunRequest {
@@ -225,14 +225,11 @@ fn starting_pictures_are_kept_under_their_hashes_as_the_run_used_them() {
     assert_eq!(image::load_from_memory(&bytes).expect("a picture").into_rgb8(), picture);
     host.draw(request(&picture));
     assert_eq!(names(&host, "blobs").len(), 1);
-    // One of another size is kept as it was fitted, so that it draws the same again.
+    // One of another size as it came.
     let small = RgbImage::from_pixel(16, 16, Rgb([7, 8, 9]));
-    let fitted = host.draw(request(&small)).record.prepared.expect("prepared").init_images;
-    let bytes = fs::read(host.folder().join("blobs").join(&fitted[0])).expect("a blob");
-    assert_eq!(
-        image::load_from_memory(&bytes).expect("a picture").into_rgb8().dimensions(),
-        (64, 64)
-    );
+    let kept = host.draw(request(&small)).record.prepared.expect("prepared").init_images;
+    let bytes = fs::read(host.folder().join("blobs").join(&kept[0])).expect("a blob");
+    assert_eq!(image::load_from_memory(&bytes).expect("a picture").into_rgb8(), small);
     assert!(record.request.get("init_images").is_none());
 }
 

@@ -5,6 +5,8 @@ use super::PipelineError;
 /// The samplers and schedulers of an engine. They do not depend on the checkpoint.
 #[derive(Clone, Copy, Debug)]
 pub struct Catalogue {
+    /// Ways to resize latents, by A1111's names; the first is the default.
+    pub latent_upscalers: fn() -> Vec<&'static str>,
     /// The names of all samplers, as A1111 has them.
     pub samplers: fn() -> Vec<&'static str>,
     /// The names of all schedulers, as A1111 has them.

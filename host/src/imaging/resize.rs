@@ -1,0 +1,160 @@
+//! Other sizes.
+
+use fast_image_resize::{
+    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer, images::Image, images::ImageRef,
+};
+use image::{ImageBuffer, Pixel};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is done with a picture whose sides are not the run's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+#[serde(rename_all = "kebab-case")]
+pub enum ResizeMode {
+    /// It is stretched.
+    #[default]
+    JustResize,
+    /// It is made large enough, and what stands out cut off.
+    CropAndResize,
+    /// It is made small enough, and its edges fill the rest.
+    ResizeAndFill,
+    /// Its latents are stretched.
+    LatentUpscale,
+}
+
+type Buffer<P> = ImageBuffer<P, Vec<u8>>;
+
+/// A picture or a mask in another size, its parts where the mode puts them; in latents' mode it is
+/// stretched.
+pub(crate) fn resized<P: Pixel<Subpixel = u8>>(
+    picture: &Buffer<P>,
+    width: u32,
+    height: u32,
+    mode: ResizeMode,
+) -> Buffer<P> {
+    let (w, h) = (u64::from(picture.width()).max(1), u64::from(picture.height()).max(1));
+    let (wide, high) = (u64::from(width), u64::from(height));
+    // As tall as the frame, or as wide.
+    let (by_height, by_width) = ((w * high / h, high), (wide, h * wide / w));
+    let frame_is_wider = wide * h > w * high;
+    let size = match mode {
+        ResizeMode::JustResize | ResizeMode::LatentUpscale => {
+            return scaled(picture, width, height, FilterType::Lanczos3);
+        }
+        ResizeMode::CropAndResize if frame_is_wider => by_width,
+        ResizeMode::ResizeAndFill if !frame_is_wider => by_width,
+        ResizeMode::CropAndResize | ResizeMode::ResizeAndFill => by_height,
+    };
+    let side = |value: u64| u32::try_from(value.max(1)).unwrap_or(u32::MAX);
+    let (inner_width, inner_height) = (side(size.0), side(size.1));
+    let inner = scaled(picture, inner_width, inner_height, FilterType::Lanczos3);
+    let left = i64::from(width / 2) - i64::from(inner_width / 2);
+    let top = i64::from(height / 2) - i64::from(inner_height / 2);
+    let mut result = Buffer::new(width, height);
+    image::imageops::replace(&mut result, &inner, left, top);
+    if mode == ResizeMode::ResizeAndFill {
+        if frame_is_wider && left > 0 {
+            let left = left as u32;
+            fill_columns(&mut result, &inner, 0..left, [0, 1]);
+            let right = left + inner_width;
+            let last = inner_width.saturating_sub(1);
+            let behind = (right + left).min(width);
+            fill_columns(&mut result, &inner, right..behind, [last, last.saturating_sub(1)]);
+        } else if top > 0 {
+            let top = top as u32;
+            fill_rows(&mut result, &inner, 0..top, [0, 1]);
+            let bottom = top + inner_height;
+            let last = inner_height.saturating_sub(1);
+            let behind = (bottom + top).min(height);
+            fill_rows(&mut result, &inner, bottom..behind, [last, last.saturating_sub(1)]);
+        }
+    }
+    result
+}
+
+/// Pillow's bicubic filter, which A1111 makes masks of latents with.
+pub(crate) fn bicubic<P: Pixel<Subpixel = u8>>(
+    picture: &Buffer<P>,
+    width: u32,
+    height: u32,
+) -> Buffer<P> {
+    scaled(picture, width, height, FilterType::CatmullRom)
+}
+
+/// Along x and then along y, with whole values in between: Pillow's order.
+fn scaled<P: Pixel<Subpixel = u8>>(
+    picture: &Buffer<P>,
+    width: u32,
+    height: u32,
+    filter: FilterType,
+) -> Buffer<P> {
+    let wide = scaled_once(picture, width, picture.height(), filter);
+    scaled_once(&wide, width, height, filter)
+}
+
+fn scaled_once<P: Pixel<Subpixel = u8>>(
+    picture: &Buffer<P>,
+    width: u32,
+    height: u32,
+    filter: FilterType,
+) -> Buffer<P> {
+    if picture.dimensions() == (width, height) {
+        return picture.clone();
+    }
+    let kind = match P::CHANNEL_COUNT {
+        1 => PixelType::U8,
+        3 => PixelType::U8x3,
+        _ => PixelType::U8x4,
+    };
+    let mut to = Image::new(width, height, kind);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(filter)).use_alpha(false);
+    let from = ImageRef::new(picture.width(), picture.height(), picture.as_raw(), kind);
+    let done = from.ok().map(|from| Resizer::new().resize(&from, &mut to, &options).is_ok());
+    let bytes = if done == Some(true) { to.into_vec() } else { Vec::new() };
+    // Only a picture without pixels cannot be resized.
+    Buffer::from_raw(width, height, bytes).unwrap_or_else(|| Buffer::new(width, height))
+}
+
+/// What Pillow makes of an edge without extent: its bicubic filter at the edge of two lines.
+fn stretched(edge: u8, inner: u8) -> u8 {
+    (1.125 * f32::from(edge) - 0.125 * f32::from(inner)).round().clamp(0.0, 255.0) as u8
+}
+
+fn edge<P: Pixel<Subpixel = u8>>(outer: &P, inner: &P) -> P {
+    let mut pixel = *outer;
+    for (value, inner) in pixel.channels_mut().iter_mut().zip(inner.channels()) {
+        *value = stretched(*value, *inner);
+    }
+    pixel
+}
+
+fn fill_columns<P: Pixel<Subpixel = u8>>(
+    to: &mut Buffer<P>,
+    from: &Buffer<P>,
+    columns: std::ops::Range<u32>,
+    edges: [u32; 2],
+) {
+    let [outer, inner] = edges.map(|x| x.min(from.width() - 1));
+    for y in 0..to.height().min(from.height()) {
+        let pixel = edge(from.get_pixel(outer, y), from.get_pixel(inner, y));
+        for x in columns.clone() {
+            to.put_pixel(x, y, pixel);
+        }
+    }
+}
+
+fn fill_rows<P: Pixel<Subpixel = u8>>(
+    to: &mut Buffer<P>,
+    from: &Buffer<P>,
+    rows: std::ops::Range<u32>,
+    edges: [u32; 2],
+) {
+    let [outer, inner] = edges.map(|y| y.min(from.height() - 1));
+    for x in 0..to.width().min(from.width()) {
+        let pixel = edge(from.get_pixel(x, outer), from.get_pixel(x, inner));
+        for y in rows.clone() {
+            to.put_pixel(x, y, pixel);
+        }
+    }
+}
