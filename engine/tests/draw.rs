@@ -36,7 +36,7 @@ fn every_sampler_draws_the_same_kind_of_picture() {
         let steps = match sampler {
             Sampler::Lcm => continue,
             Sampler::Plms => 24,
-            _ => 8,
+            _ => 12,
         };
         let picture = Draw { sampler, steps, ..Draw::default() }.picture();
         let red = share(&picture, |r, g, _| r > 0.5 && g < 0.35);

@@ -167,9 +167,11 @@ impl Pipeline for EnginePipeline {
         let prompts: Vec<&str> = batch.prompts.iter().map(String::as_str).collect();
         let side = if batch.negative { Side::Negative } else { Side::Positive };
         let settings = convert::text_settings(batch.settings, &self.engine);
-        let sampler = sampler(batch.sampler)?;
-        let steps = sampler.calls_of(batch.steps as usize);
-        let pass = Pass { steps, second: None, old: batch.old_scheduling };
+        let calls = |name: &str, steps: u32| Ok(sampler(name)?.calls_of(steps as usize));
+        let own = calls(batch.sampler, batch.steps)?;
+        let first = batch.behind.map(|(name, steps)| calls(name, steps)).transpose()?;
+        let second = first.map(|_| own);
+        let pass = Pass { steps: first.unwrap_or(own), second, old: batch.old_scheduling };
         let encoded = self.engine.encode_schedules(&prompts, side, settings, pass);
         let new = Pass { old: false, ..pass };
         let differs = |prompt: &&str| schedules(prompt, pass) != schedules(prompt, new);

@@ -14,6 +14,7 @@ use super::{
     cancel::CancelToken,
     error::{Ended, Refused, RunError},
     events::RunEvent,
+    hires::HiresPlan,
     hooks::{Attachment, Hooks},
     params::{Names, Params, Pictures},
     pipeline::{Pipeline, SamplerSettings},
@@ -33,6 +34,8 @@ pub(super) struct ActiveRun<'r> {
     pub(super) pictures: Pictures,
     /// The prompt texts of the request's styles, for file names.
     pub(super) style_prompts: Vec<String>,
+    /// The second pass.
+    pub(super) hires: Option<HiresPlan>,
     pub(super) settings: SamplerSettings,
     pub(super) names: Names,
     pub(super) pipeline: Option<Arc<dyn Pipeline>>,
@@ -66,7 +69,7 @@ impl<'r> ActiveRun<'r> {
         let mut seam = Seam::open(id.clone(), runner.store().clone(), overrides)
             .map_err(Refused::Overrides)?;
         let params = Params::of(&request);
-        foresee(runner, &params, &mut seam)?;
+        foresee(runner, &request, &params, &mut seam)?;
         let set = &state.companion;
         for plugin in request.plugin_args.keys() {
             if set.get(plugin).is_none() {
@@ -107,6 +110,7 @@ impl<'r> ActiveRun<'r> {
             params,
             pictures: Pictures::default(),
             style_prompts: Vec::new(),
+            hires: None,
             settings: SamplerSettings::default(),
             names: Names::default(),
             pipeline: None,
@@ -193,7 +197,12 @@ fn check_selected(set: &PluginSet, selected: &PluginId) -> Result<(), Refused> {
 
 /// Refuses what cannot be drawn, as far as that can be told before plugins see the request: they may
 /// ask for another checkpoint, and what they make of it is checked once more.
-fn foresee(runner: &Runner, params: &Params, seam: &mut Seam) -> Result<(), Refused> {
+fn foresee(
+    runner: &Runner,
+    request: &RunRequest,
+    params: &Params,
+    seam: &mut Seam,
+) -> Result<(), Refused> {
     let provider = runner.provider();
     let refused = |error: RunError| match error {
         RunError::Parameter { field, reason } => Refused::Parameter { field, reason },
@@ -204,7 +213,11 @@ fn foresee(runner: &Runner, params: &Params, seam: &mut Seam) -> Result<(), Refu
     let name = seam.host_text("sd_model_checkpoint");
     let name = (!name.is_empty()).then_some(&*name);
     let multiple = provider.size_multiple(name).map_err(|error| refused(error.into()))?;
-    params.foresee(provider.catalogue(), multiple).map_err(refused)
+    params.foresee(provider.catalogue(), multiple).map_err(refused)?;
+    // Sizes that are the checkpoint's are not known yet.
+    let settled = params.width != 0 && params.height != 0;
+    let plan = HiresPlan::of(request, params, provider.catalogue(), multiple);
+    if settled { plan.map(|_| ()).map_err(refused) } else { Ok(()) }
 }
 
 fn timestamp(time: &Zoned) -> String {

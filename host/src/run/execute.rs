@@ -67,12 +67,14 @@ impl ActiveRun<'_> {
             self.hooks.seam.host_enters("execute");
             self.batch_hook(Hook::BeforeProcessBatch, &mut batch)?;
             let tags = take_networks(&mut batch);
-            let pipeline = self.with_networks(&pipeline, &tags);
+            let base = &pipeline;
+            let pipeline = self.with_networks(base, &tags);
             if let Some(services) = &mut self.hooks.services {
                 services.use_pipeline(&pipeline);
             }
             self.batch_hook(Hook::ProcessBatch, &mut batch)?;
             let latents = self.sample(pipeline.as_ref(), &batch, start.as_ref())?;
+            let latents = self.second_pass(base, &pipeline, &batch, latents)?;
             let pictures = self.decode(pipeline.as_ref(), &mut batch, latents)?;
             let overlay = start.as_ref().and_then(|start| start.overlay.as_ref());
             self.finish_pictures(&batch, pictures, overlay)?;
@@ -251,7 +253,7 @@ pub(super) fn to_floats(picture: &RgbImage) -> Tensor {
 }
 
 /// Floats in 0..1 as pictures; A1111 scales by 255 and cuts off.
-fn to_pictures(pixels: &Tensor) -> Vec<RgbImage> {
+pub(super) fn to_pictures(pixels: &Tensor) -> Vec<RgbImage> {
     let [n, _, height, width] = pixels.shape;
     let plane = height * width;
     let byte = |value: f32| (value.clamp(0.0, 1.0) * 255.0) as u8;

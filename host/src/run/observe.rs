@@ -20,6 +20,8 @@ pub(super) struct Sampling<'a, 'r> {
     pub(super) iteration: u32,
     pub(super) seeds: &'a [i64],
     pub(super) cfg_scale: f64,
+    /// Steps of the passes before and behind this one.
+    pub(super) steps_around: (u32, u32),
     /// Why sampling was ended, for the run; the engine only passes a [`Stop`] through.
     pub(super) ended: Option<Ended>,
 }
@@ -120,7 +122,9 @@ impl StepObserver for Sampling<'_, '_> {
             let stage = Stage::new().tensor(Buffer::Latents, x.shape, x.data, Access::Write);
             self.call(Hook::AfterStep, at, stage)?;
         }
-        let (iteration, step, total) = (self.iteration, at.step + 1, at.total);
+        let (before, behind) = self.steps_around;
+        let (iteration, step) = (self.iteration, before + at.step + 1);
+        let total = before + at.total + behind;
         self.observer.event(&self.hooks.run, &RunEvent::Step { iteration, step, total });
         if self.hooks.cancel.is_cancelled() {
             return Err(Stop::Cancelled);

@@ -61,6 +61,27 @@ pub(super) struct Names {
     pub schedulers: Vec<&'static str>,
 }
 
+/// Refuses more pixels at a time than there would be memory for.
+///
+/// # Errors
+/// [`RunError::Parameter`] for the field.
+pub(super) fn fits_memory(
+    field: &'static str,
+    width: u32,
+    height: u32,
+    count: u32,
+) -> Result<(), RunError> {
+    if u64::from(width) * u64::from(height) * u64::from(count) <= MOST_PIXELS {
+        return Ok(());
+    }
+    let reason = format!(
+        "{count} pictures of {width}×{height} at a time are more than {} million pixels; draw smaller \
+         ones, or more iterations of fewer",
+        MOST_PIXELS >> 20
+    );
+    Err(RunError::Parameter { field, reason })
+}
+
 impl Params {
     /// The request's parameters; a size that is not given is 0 until the checkpoint is known.
     pub(super) fn of(request: &RunRequest) -> Self {
@@ -101,18 +122,7 @@ impl Params {
             }
             fits(field, *side, model.size_multiple)?;
         }
-        let pixels = u64::from(self.width) * u64::from(self.height) * u64::from(self.batch_size);
-        if pixels > MOST_PIXELS {
-            let reason = format!(
-                "{} pictures of {}×{} at a time are more than {} million pixels; draw smaller ones, or \
-                 more iterations of fewer",
-                self.batch_size,
-                self.width,
-                self.height,
-                MOST_PIXELS >> 20
-            );
-            return Err(RunError::Parameter { field: "batch_size", reason });
-        }
+        fits_memory("batch_size", self.width, self.height, self.batch_size)?;
         catalogue.find_scheduler(&self.scheduler, &self.sampler)?;
         catalogue.find_sampler(&self.sampler)?.clone_into(&mut self.sampler);
         self.check()

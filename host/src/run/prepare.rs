@@ -8,6 +8,7 @@ use super::{
     active::ActiveRun,
     error::{Ended, RunError},
     events::RunEvent,
+    hires::HiresPlan,
     params::{Names, Pictures},
     pipeline::{SamplerSettings, UniPcSettings},
     record::{PreparedRun, RecordedOverride, RunState},
@@ -35,6 +36,7 @@ impl ActiveRun<'_> {
             self.params.settle(pipeline.as_ref(), self.runner.provider().catalogue())?;
         }
         self.pictures = self.prompts_and_seeds()?;
+        self.plan_hires()?;
         self.settings = self.fill_settings();
         if self.runner.recording() {
             self.hooks.seam.take_snapshot();
@@ -91,7 +93,8 @@ impl ActiveRun<'_> {
         (self.request.seed, self.request.subseed) = (seed, subseed);
         let varied = self.params.subseed_strength != 0.0;
         let step = |from: i64, index: usize| from.wrapping_add(index as i64);
-        let (prompt, negative_prompt) = self.styled_prompts()?;
+        let RunRequest { prompt, negative_prompt, .. } = self.request.clone();
+        let (prompt, negative_prompt) = self.styled(&prompt, &negative_prompt)?;
         Ok(Pictures {
             all_prompts: vec![prompt; count],
             all_negative_prompts: vec![negative_prompt; count],
@@ -100,11 +103,30 @@ impl ActiveRun<'_> {
         })
     }
 
-    /// The prompts with the request's styles around them.
-    fn styled_prompts(&mut self) -> Result<(String, String), RunError> {
-        let RunRequest { prompt, negative_prompt, styles, .. } = &self.request;
+    /// The second pass, its prompts with styles.
+    fn plan_hires(&mut self) -> Result<(), Ended> {
+        let Some(pipeline) = &self.pipeline else { return Ok(()) };
+        let multiple = pipeline.model().size_multiple;
+        let catalogue = self.runner.provider().catalogue();
+        let Some(plan) = HiresPlan::of(&self.request, &self.params, catalogue, multiple)? else {
+            return Ok(());
+        };
+        let asked = plan.asked().clone();
+        let plan = plan.with_prompts(self.styled(&asked.hr_prompt, &asked.hr_negative_prompt)?);
+        plan.tell(&mut self.hooks.infotext, &self.params);
+        self.hires = Some(plan);
+        Ok(())
+    }
+
+    /// Prompts with the request's styles around them.
+    fn styled(
+        &mut self,
+        prompt: &str,
+        negative_prompt: &str,
+    ) -> Result<(String, String), RunError> {
+        let styles = &self.request.styles;
         if styles.is_empty() {
-            return Ok((prompt.clone(), negative_prompt.clone()));
+            return Ok((prompt.to_owned(), negative_prompt.to_owned()));
         }
         let known = Styles::load(&self.runner.data().join(STYLES_FILE));
         let known = known
@@ -168,6 +190,7 @@ impl ActiveRun<'_> {
             pictures: self.pictures.clone(),
             settings: self.settings.clone(),
             init_images,
+            hires: self.request.hires.clone(),
             resize_mode: self.request.resize_mode,
             inpaint: self.request.inpaint.as_ref().map(Inpaint::without_mask),
             mask,
@@ -187,7 +210,7 @@ impl ActiveRun<'_> {
     }
 
     fn start_plugins(&mut self) -> Result<(), Ended> {
-        let text = text_settings(&mut self.hooks.seam, &self.params);
+        let text = text_settings(&mut self.hooks.seam, (self.params.width, self.params.height));
         let folder = self.samples_folder();
         if let Some(pipeline) = &self.pipeline {
             self.hooks.services = Some(RunServices::new(pipeline.clone(), text, folder));

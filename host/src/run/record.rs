@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     params::{Params, Pictures},
     pipeline::{ModelInfo, SamplerSettings},
-    request::{Inpaint, OnError},
+    request::{Hires, Inpaint, OnError},
     seam::{LedgerRow, OutsideWrite, SeamMode},
 };
 use crate::{
@@ -182,6 +182,9 @@ pub struct PreparedRun {
     pub settings: SamplerSettings,
     /// The pictures an img2img run starts from: BLAKE3 of their PNG blobs.
     pub init_images: Vec<String>,
+    /// The second pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hires: Option<Hires>,
     /// What was done where they had another size.
     #[serde(default)]
     pub resize_mode: ResizeMode,

@@ -101,6 +101,46 @@ impl Inpaint {
     }
 }
 
+/// The second pass of a run ("hires fix"): its pictures larger, drawn over. Names and defaults are
+/// A1111's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Hires {
+    /// How often larger.
+    pub hr_scale: f64,
+    /// Width instead, in pixels; 0 is none.
+    pub hr_resize_x: u32,
+    /// Height instead. With both, what stands out is cut off.
+    pub hr_resize_y: u32,
+    /// How they are made larger; the first of the latent upscalers without.
+    pub hr_upscaler: Option<String>,
+    /// Steps, 0 for as many as the first pass has. All of them are made, whatever the denoising strength.
+    pub hr_second_pass_steps: u32,
+    /// Sampler; the first pass's without.
+    pub hr_sampler_name: Option<String>,
+    /// Scheduler; the first pass's without.
+    pub hr_scheduler: Option<String>,
+    /// Prompt; the first pass's if empty.
+    pub hr_prompt: String,
+    /// Negative prompt; the first pass's if empty.
+    pub hr_negative_prompt: String,
+}
+
+impl Default for Hires {
+    fn default() -> Self {
+        Self {
+            hr_scale: 2.0,
+            hr_resize_x: 0,
+            hr_resize_y: 0,
+            hr_upscaler: None,
+            hr_second_pass_steps: 0,
+            hr_sampler_name: None,
+            hr_scheduler: None,
+            hr_prompt: String::new(),
+            hr_negative_prompt: String::new(),
+        }
+    }
+}
+
 /// A request for pictures. Field names are A1111's.
 ///
 /// The settings of the run itself (`seam`, `on_error`) are no options: they are recorded beside the
@@ -135,7 +175,9 @@ pub struct RunRequest {
     pub batch_size: u32,
     /// Iterations.
     pub n_iter: u32,
-    /// For img2img: how far the picture is left, 0 to 1.
+    /// For txt2img: a second pass.
+    pub hires: Option<Hires>,
+    /// For img2img and the second pass: how far the picture is left, 0 to 1.
     pub denoising_strength: f64,
     /// For img2img: the pictures it starts from. Not in the JSON: the record names their blobs.
     #[serde(skip)]
@@ -181,6 +223,7 @@ impl Default for RunRequest {
             scheduler: "Automatic".to_owned(),
             batch_size: 1,
             n_iter: 1,
+            hires: None,
             denoising_strength: 0.75,
             init_images: None,
             resize_mode: ResizeMode::default(),

@@ -13,13 +13,28 @@ use super::{
     img2img::Beginning,
     observe::Sampling,
     pipeline::{
-        NoiseSource, Padding, Pipeline, PipelineError, PromptBatch, SampleJob,
+        NoiseSource, Padding, Pipeline, PipelineError, PromptBatch, SampleJob, SamplerSettings,
         ScheduledConditioning, Seeds, Start, Stop, Tensor, TextSettings, UsedEmbedding,
     },
     services::text_settings,
     stage::{Access, Stage},
     told::tell_settings,
 };
+
+/// One pass of sampling over a batch.
+pub(super) struct Pass {
+    pub(super) sampler: String,
+    pub(super) scheduler: String,
+    pub(super) steps: u32,
+    /// Pixels of its pictures.
+    pub(super) size: (u32, u32),
+    pub(super) prompts: Vec<String>,
+    pub(super) negative_prompts: Vec<String>,
+    /// For a second pass, sampler and steps of the first.
+    pub(super) behind: Option<(String, u32)>,
+    /// Steps of the passes before and behind, for those who watch.
+    pub(super) steps_around: (u32, u32),
+}
 
 impl ActiveRun<'_> {
     /// From prompts and noise to latents.
@@ -29,8 +44,29 @@ impl ActiveRun<'_> {
         batch: &Batch,
         start: Option<&Beginning>,
     ) -> Result<Tensor, Ended> {
+        let pass = Pass {
+            sampler: self.params.sampler.clone(),
+            scheduler: self.params.scheduler.clone(),
+            steps: self.params.steps,
+            size: (self.params.width, self.params.height),
+            prompts: batch.prompts.clone(),
+            negative_prompts: batch.negative_prompts.clone(),
+            behind: None,
+            steps_around: (0, self.hires.as_ref().map_or(0, |plan| plan.steps)),
+        };
+        self.sample_pass(pipeline, batch, &pass, start)
+    }
+
+    /// The same for any pass.
+    pub(super) fn sample_pass(
+        &mut self,
+        pipeline: &dyn Pipeline,
+        batch: &Batch,
+        pass: &Pass,
+        start: Option<&Beginning>,
+    ) -> Result<Tensor, Ended> {
         let seam = &mut self.hooks.seam;
-        let text = text_settings(seam, &self.params);
+        let text = text_settings(seam, pass.size);
         let source = match &*seam.host_text("randn_source") {
             "NV" => NoiseSource::Nv,
             // “GPU” means the device that draws, which is a CPU here.
@@ -42,10 +78,13 @@ impl ActiveRun<'_> {
         self.settings.eta_ddim = seam.host_float("eta_ddim");
         let noise_multiplier = seam.host_float("initial_noise_multiplier") as f32;
         let heeds = self.runner.provider().catalogue().heeds;
-        let heeds = heeds(&self.params.sampler, &self.params.scheduler);
-        tell_settings(&mut self.hooks.infotext, heeds, &self.settings, start.is_some());
+        let is_second = pass.behind.is_some();
+        if !is_second {
+            let heeds = heeds(&pass.sampler, &pass.scheduler);
+            tell_settings(&mut self.hooks.infotext, heeds, &self.settings, start.is_some());
+        }
 
-        let (mut cond, mut uncond, padding) = self.encode_prompts(pipeline, batch, &text)?;
+        let (mut cond, mut uncond, padding) = self.encode_prompts(pipeline, pass, &text)?;
         let seeds = Seeds {
             seeds: batch.seeds.clone(),
             subseeds: batch.subseeds.clone(),
@@ -53,23 +92,27 @@ impl ActiveRun<'_> {
             source,
             ensd,
         };
-        let mut stream = pipeline.noise(&seeds, self.params.width, self.params.height);
+        let mut stream = pipeline.noise(&seeds, pass.size.0, pass.size.1);
         let mut noise = stream.first();
-        if start.is_some() && (noise_multiplier - 1.0).abs() > f32::EPSILON {
+        if start.is_some() && !is_second && (noise_multiplier - 1.0).abs() > f32::EPSILON {
             noise.data.iter_mut().for_each(|value| *value *= noise_multiplier);
         }
         let start = self.before_sampling(batch, noise, start, &mut cond, &mut uncond)?;
         let job = SampleJob {
-            sampler: self.params.sampler.clone(),
-            scheduler: self.params.scheduler.clone(),
-            steps: self.params.steps,
+            sampler: pass.sampler.clone(),
+            scheduler: pass.scheduler.clone(),
+            steps: pass.steps,
             cfg_scale: self.params.cfg_scale,
             cond,
             uncond,
             padding,
             start,
             noise: stream,
-            settings: self.settings.clone(),
+            // A second pass makes all of its steps.
+            settings: SamplerSettings {
+                img2img_fix_steps: is_second || self.settings.img2img_fix_steps,
+                ..self.settings.clone()
+            },
         };
         let begin = Instant::now();
         let mut observer = Sampling {
@@ -78,6 +121,7 @@ impl ActiveRun<'_> {
             iteration: batch.iteration,
             seeds: &batch.seeds,
             cfg_scale: job.cfg_scale,
+            steps_around: pass.steps_around,
             ended: None,
         };
         let sampled = pipeline.sample(job, &mut observer);
@@ -96,25 +140,26 @@ impl ActiveRun<'_> {
     fn encode_prompts(
         &mut self,
         pipeline: &dyn Pipeline,
-        batch: &Batch,
+        pass: &Pass,
         settings: &TextSettings,
     ) -> Result<(ScheduledConditioning, ScheduledConditioning, Padding), Ended> {
         let Hooks { seam, infotext, .. } = &mut self.hooks;
         let brackets = |prompt: &String| prompt.contains(['(', '[']);
-        let mut prompts = batch.prompts.iter().chain(&batch.negative_prompts);
+        let mut prompts = pass.prompts.iter().chain(&pass.negative_prompts);
         let bracketed = prompts.any(brackets);
         if settings.emphasis != "Original" && bracketed {
             infotext.set("Emphasis", settings.emphasis.as_str());
         }
         let positive = PromptBatch {
-            prompts: &batch.prompts,
+            prompts: &pass.prompts,
             negative: false,
             settings,
-            sampler: &self.params.sampler,
-            steps: self.params.steps,
+            sampler: &pass.sampler,
+            steps: pass.steps,
+            behind: pass.behind.as_ref().map(|(sampler, steps)| (sampler.as_str(), *steps)),
             old_scheduling: bracketed && seam.host_bool("use_old_scheduling"),
         };
-        let negative = PromptBatch { prompts: &batch.negative_prompts, negative: true, ..positive };
+        let negative = PromptBatch { prompts: &pass.negative_prompts, negative: true, ..positive };
         let cond = pipeline.encode_schedules(&positive)?;
         let uncond = pipeline.encode_schedules(&negative)?;
         if cond.old_timelines || uncond.old_timelines {

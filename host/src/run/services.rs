@@ -9,7 +9,6 @@ use atelier_plugin_abi::host::{ServiceReply, ServiceRequest};
 use image::RgbImage;
 
 use super::{
-    params::Params,
     pipeline::{Pipeline, PipelineError, Tensor, TextSettings},
     seam::Seam,
 };
@@ -19,7 +18,7 @@ use crate::output::{
 };
 
 /// How the options want prompts to be encoded, now.
-pub(super) fn text_settings(seam: &mut Seam, params: &Params) -> TextSettings {
+pub(super) fn text_settings(seam: &mut Seam, size: (u32, u32)) -> TextSettings {
     let mut pixels = |key| u32::try_from(seam.host_int(key)).unwrap_or(0);
     let crop = [pixels("sdxl_crop_left"), pixels("sdxl_crop_top")];
     let clip_skip = seam.host_int("CLIP_stop_at_last_layers");
@@ -29,7 +28,7 @@ pub(super) fn text_settings(seam: &mut Seam, params: &Params) -> TextSettings {
         comma_padding_backtrack: usize::try_from(seam.host_int("comma_padding_backtrack"))
             .unwrap_or(0),
         xl_clip_skip: seam.host_bool("sdxl_clip_l_skip"),
-        size: [params.width, params.height],
+        size: [size.0, size.1],
         crop,
     }
 }

@@ -32,6 +32,8 @@ pub struct PromptBatch<'a> {
     pub sampler: &'a str,
     /// Steps asked for.
     pub steps: u32,
+    /// For a second pass, the sampler and the steps of the first, behind which its own are counted.
+    pub behind: Option<(&'a str, u32)>,
     /// The option `use_old_scheduling`.
     pub old_scheduling: bool,
 }

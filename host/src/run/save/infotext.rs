@@ -47,7 +47,8 @@ impl ActiveRun<'_> {
             vae: vae_name.map(|vae| vae.name.clone()),
             variation_seed: Some(caption.subseed),
             variation_seed_strength: self.params.subseed_strength,
-            denoising_strength: self.params.is_img2img.then_some(self.params.denoising_strength),
+            denoising_strength: (self.params.is_img2img || self.hires.is_some())
+                .then_some(self.params.denoising_strength),
             clip_skip,
             ensd: ensd.filter(|_| heeds.ensd && eta != 0.0),
             rng,
