@@ -42,6 +42,7 @@ fn draw(engine: &Engine, prompt: &str, seed: i64, steps: u32) -> Result<Tensor, 
         uncond: engine.encode_prompts(&[""], TextSettings::default())?.into(),
         padding: Padding::default(),
         start: Start::Noise(rng.first()),
+        shown: None,
         rng: &mut rng,
         settings: SamplerSettings::default(),
     };

@@ -13,6 +13,7 @@ use crate::conditioning::Conditioning;
 use crate::embedding::{Embedding, Embeddings};
 use crate::error::EngineError;
 use crate::prompt::{Pass, Scheduled, SubPrompt, TextSettings, schedules, sub_prompts};
+use crate::resample::Resample;
 use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
 use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
 use crate::tensor::Tensor;
@@ -84,10 +85,12 @@ impl Engine {
         let latent_channels = vae.latent_channels();
         let unet_config = ConfigFile { file: files.unet.config.file.clone() };
         let (inputs, outputs) = unet.channels();
-        for (key, value) in [("in_channels", inputs), ("out_channels", outputs)] {
-            let expected = format!("the autoencoder's {latent_channels} latent channels");
-            unet_config.require(value == latent_channels, key, value, &expected)?;
-        }
+        let inpaints = inputs == 2 * latent_channels + 1;
+        let expected = format!("the autoencoder's {latent_channels} latent channels");
+        unet_config.require(outputs == latent_channels, "out_channels", outputs, &expected)?;
+        let expected = format!("{expected}, or {} for inpainting", 2 * latent_channels + 1);
+        let fits = inpaints || inputs == latent_channels;
+        unet_config.require(fits, "in_channels", inputs, &expected)?;
         let text_width = text.width();
         let expected = format!("the text encoder's hidden_size {text_width}");
         let value = unet.text_width();
@@ -104,6 +107,7 @@ impl Engine {
             native_height: height * vae.factor(),
             vae_factor: vae.factor(),
             latent_channels,
+            inpaints,
             text_width,
             text_layers: text.layers(),
             files: files.on_disk,
@@ -290,6 +294,46 @@ impl Engine {
         encode().map_err(EngineError::compute("the autoencoder's encoder"))
     }
 
+    /// What an inpainting checkpoint is shown beside the latents, `[n, 1 + c, h/f, w/f]`: the mask, and the
+    /// latents of the pictures (`[n, 3, h, w]`, 0 to 1) without what is masked (`[1, 1, h, w]`, 1 for
+    /// what is drawn anew; all of it without). As A1111 v1.10.1's `inpainting_image_conditioning`.
+    ///
+    /// `strength` is how much of the masked part is taken out, 1 for all of it.
+    ///
+    /// # Errors
+    /// [`EngineError::Shape`], or a failure of computing.
+    pub fn image_conditioning(
+        &self,
+        pictures: &Tensor,
+        mask: Option<&Tensor>,
+        strength: f64,
+    ) -> Result<Tensor, EngineError> {
+        let [n, _, h, w] = pictures.shape();
+        if let Some(mask) = mask.filter(|mask| mask.shape() != [1, 1, h, w]) {
+            return Err(EngineError::Shape {
+                what: "the mask",
+                expected: format!("{:?}", [1, 1, h, w]),
+                found: mask.shape(),
+            });
+        }
+        let whole = vec![1.0; h * w];
+        let masked = mask.map_or(whole.as_slice(), Tensor::data);
+        let mut shown = pictures.clone();
+        for plane in shown.data_mut().chunks_exact_mut((h * w).max(1)) {
+            for (value, masked) in plane.iter_mut().zip(masked) {
+                // What is taken out becomes grey.
+                *value = 0.5 + (*value - 0.5) * (1.0 - strength as f32 * masked);
+            }
+        }
+        let latents = self.encode_image(&shown, None)?;
+        let [_, c, rows, columns] = latents.shape();
+        let mask = Tensor::from_parts([1, 1, h, w], masked.to_vec());
+        let mask = mask.resized(Resample::Nearest, rows, columns);
+        let pictures = latents.data().chunks_exact((c * rows * columns).max(1));
+        let data = pictures.flat_map(|picture| mask.data().iter().chain(picture).copied());
+        Ok(Tensor::from_parts([n, 1 + c, rows, columns], data.collect()))
+    }
+
     /// Decodes scaled latents (`[n, c, h, w]`) to pictures (`[n, 3, h·f, w·f]`), clamped to 0..1.
     ///
     /// # Errors
@@ -321,7 +365,7 @@ impl Engine {
         job: SampleJob<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Tensor, SampleError> {
-        sampling::run(&self.unet, &self.schedule, job, observer)
+        sampling::run(&self.unet, &self.schedule, self.info.shown_channels(), job, observer)
     }
 }
 

@@ -37,6 +37,12 @@ impl Tensor {
         }
     }
 
+    /// As [`new`](Self::new), of as much data as the shape has.
+    pub(crate) fn from_parts(shape: [usize; 4], data: Vec<f32>) -> Self {
+        debug_assert_eq!(data.len(), shape.iter().product::<usize>());
+        Self { shape, data }
+    }
+
     /// A tensor of zeros.
     pub fn zeros(shape: [usize; 4]) -> Self {
         Self { shape, data: vec![0.0; shape.iter().product()] }

@@ -162,6 +162,7 @@ fn other_sizes_and_long_prompts_run() {
             uncond: uncond.clone().into(),
             padding,
             start: atelier_engine::Start::Noise(rng.first()),
+            shown: None,
             rng: &mut rng,
             settings: SamplerSettings::default(),
         };

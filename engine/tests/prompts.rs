@@ -135,6 +135,7 @@ fn a_batch_draws_what_each_of_its_prompts_draws_alone() {
             uncond: text(&vec![""; prompts.len()], Side::Negative),
             padding: atelier_engine::Padding::default(),
             start: atelier_engine::Start::Noise(rng.first()),
+            shown: None,
             rng: &mut rng,
             settings: atelier_engine::SamplerSettings::default(),
         };

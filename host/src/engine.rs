@@ -59,6 +59,7 @@ impl EnginePipeline {
             vae_factor: size(info.vae_factor),
             size_multiple: size(info.size_multiple()),
             latent_channels: size(info.latent_channels),
+            inpaints: info.inpaints,
             vae: None,
         };
         Self::of(engine, model, build::describe())
@@ -198,14 +199,17 @@ impl Pipeline for EnginePipeline {
             NoiseSource::Cpu => atelier_engine::NoiseSource::Cpu,
             NoiseSource::Nv => atelier_engine::NoiseSource::Nv,
         };
-        Box::new(Noise(ImageRng::new(
+        let rng = ImageRng::new(
             shape,
             &seeds.seeds,
             &seeds.subseeds,
             seeds.subseed_strength,
             source,
             seeds.ensd,
-        )))
+        );
+        let Some((width, height)) = seeds.resize_from else { return Box::new(Noise(rng)) };
+        let [_, rows, columns] = self.engine.info().latent_shape(width as usize, height as usize);
+        Box::new(Noise(rng.with_resize_from([rows, columns])))
     }
 
     fn sample(
@@ -233,12 +237,28 @@ impl Pipeline for EnginePipeline {
             uncond: convert::schedule(job.uncond)?,
             padding,
             start: convert::start(job.start)?,
+            shown: job.shown.map(convert::tensor).transpose()?,
             rng: &mut noise.0,
             settings: convert::settings(&job.settings)?,
         };
         let mut bridge = Bridge::new(observer);
         let sampled = self.engine.sample(job, &mut bridge);
         sampled.map(convert::tensor_back).map_err(|error| bridge.cause(error))
+    }
+
+    fn shown(
+        &self,
+        pictures: &Tensor,
+        mask: Option<&Tensor>,
+        strength: f64,
+    ) -> Result<Option<Tensor>, PipelineError> {
+        if !self.engine.info().inpaints {
+            return Ok(None);
+        }
+        let pictures = convert::tensor(pictures.clone())?;
+        let mask = mask.cloned().map(convert::tensor).transpose()?;
+        let shown = self.engine.image_conditioning(&pictures, mask.as_ref(), strength);
+        shown.map(convert::tensor_back).map(Some).map_err(convert::failed)
     }
 
     fn resize_latents(

@@ -34,6 +34,7 @@ impl FakePipeline {
         let sha256 = format!("{:016x}", hash(name.as_bytes())).repeat(4);
         Self {
             model: ModelInfo {
+                inpaints: false,
                 name: name.to_owned(),
                 sha256,
                 native_size: (64, 64),

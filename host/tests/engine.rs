@@ -49,6 +49,7 @@ fn job(pipeline: &dyn Pipeline, steps: u32) -> SampleJob {
     let seeds = Seeds {
         seeds: vec![1, 2],
         subseeds: vec![0, 0],
+        resize_from: None,
         subseed_strength: 0.0,
         source: NoiseSource::Cpu,
         ensd: 0,
@@ -64,6 +65,7 @@ fn job(pipeline: &dyn Pipeline, steps: u32) -> SampleJob {
         uncond: texts("").into(),
         padding: Padding::Apart,
         start,
+        shown: None,
         noise,
         settings: settings(),
     }

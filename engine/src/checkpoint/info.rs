@@ -82,6 +82,9 @@ pub struct ModelInfo {
     pub vae_factor: usize,
     /// Channels of the latents.
     pub latent_channels: usize,
+    /// Whether it is for inpainting: the model is shown the masked picture beside the latents
+    /// ([`Engine::image_conditioning`](crate::Engine::image_conditioning)).
+    pub inpaints: bool,
     /// Values per token of the conditioning.
     pub text_width: usize,
     /// Layers of the text encoder, the largest `clip_skip`.
@@ -103,6 +106,11 @@ impl ModelInfo {
     /// Width and height in pixels must be multiples of this.
     pub fn size_multiple(&self) -> usize {
         self.vae_factor
+    }
+
+    /// Channels of what an inpainting checkpoint is shown: the mask, and the picture's latents.
+    pub(crate) fn shown_channels(&self) -> usize {
+        if self.inpaints { 1 + self.latent_channels } else { 0 }
     }
 
     /// The shape of one picture's latents (channels, height, width) for a size in pixels; a rest

@@ -21,6 +21,8 @@ pub(super) struct Guided<'a> {
     pub(super) schedule: &'a DiscreteSchedule,
     pub(super) cond: ScheduledConditioning,
     pub(super) uncond: ScheduledConditioning,
+    /// What an inpainting checkpoint is shown beside the latents.
+    pub(super) shown: Option<Tensor>,
     pub(super) padding: &'a Padding,
     pub(super) cfg_scale: f64,
     pub(super) settings: &'a SamplerSettings,
@@ -224,7 +226,11 @@ impl Guided<'_> {
         let t = self.timestep.unwrap_or_else(|| self.schedule.timestep_of(sigma));
         let c_in = 1.0 / (sigma * sigma + 1.0).sqrt();
         let parts = self.with_row_per_part(x);
-        let (input, inputs) = ((x.to_array()? * c_in)?, (parts.to_array()? * c_in)?);
+        let (mut input, mut inputs) = ((x.to_array()? * c_in)?, (parts.to_array()? * c_in)?);
+        if let Some(shown) = &self.shown {
+            input = Array::cat(&[input, shown.to_array()?], 1)?;
+            inputs = Array::cat(&[inputs, self.with_row_per_part(shown).to_array()?], 1)?;
+        }
         let (text, other) = (cond.to_array()?, uncond.to_array()?);
         let (vector, other_vector) = (cond.vector_array()?, uncond.vector_array()?);
         let finished = |x: &Tensor, answer: &Array| -> candle_core::Result<Tensor> {

@@ -41,6 +41,9 @@ pub struct SampleJob<'a> {
     pub padding: Padding,
     /// Where the sampling starts.
     pub start: Start,
+    /// What an inpainting checkpoint is shown beside the latents, for every picture
+    /// ([`Engine::image_conditioning`](crate::Engine::image_conditioning)).
+    pub shown: Option<Tensor>,
     /// The noise of the steps; [`ImageRng::first`] has been drawn, for [`Start`].
     pub rng: &'a mut ImageRng,
     /// The knobs.
@@ -70,10 +73,11 @@ pub enum Start {
 pub(crate) fn run(
     unet: &Unet,
     schedule: &DiscreteSchedule,
+    shown_channels: usize,
     job: SampleJob<'_>,
     observer: &mut dyn Observer,
 ) -> Result<Tensor, SampleError> {
-    check(unet, &job)?;
+    check(unet, shown_channels, &job)?;
     let SampleJob {
         sampler,
         scheduler,
@@ -83,6 +87,7 @@ pub(crate) fn run(
         uncond,
         padding,
         start,
+        shown,
         rng,
         settings,
     } = job;
@@ -102,6 +107,7 @@ pub(crate) fn run(
         schedule,
         cond,
         uncond,
+        shown,
         padding: &padding,
         cfg_scale,
         settings,
@@ -258,7 +264,7 @@ impl Part {
     }
 }
 
-fn check(unet: &Unet, job: &SampleJob<'_>) -> Result<(), SampleError> {
+fn check(unet: &Unet, shown_channels: usize, job: &SampleJob<'_>) -> Result<(), SampleError> {
     let wrong = |field, value: String, expected: &str| {
         Err(SampleError::Job { field, value, expected: expected.to_owned() })
     };
@@ -287,10 +293,18 @@ fn check(unet: &Unet, job: &SampleJob<'_>) -> Result<(), SampleError> {
         }
     };
     let [n, c, h, w] = shape;
-    let (channels, _) = unet.channels();
+    let (_, channels) = unet.channels();
     if n == 0 || c != channels || h == 0 || w == 0 {
         let expected = format!("at least 1 × {channels} × 1 × 1 latents");
         return wrong("start", format!("{shape:?}"), &expected);
+    }
+    let shown = job.shown.as_ref().map_or([n, 0, h, w], Tensor::shape);
+    if shown != [n, shown_channels, h, w] {
+        let expected = match shown_channels {
+            0 => "nothing: the checkpoint is not one for inpainting".to_owned(),
+            count => format!("shape {:?}, which the checkpoint is shown", [n, count, h, w]),
+        };
+        return wrong("shown", format!("{shown:?}"), &expected);
     }
     if (job.rng.batch(), job.rng.shape()) != (n, [c, h, w]) {
         let value = format!("for {} pictures of {:?}", job.rng.batch(), job.rng.shape());

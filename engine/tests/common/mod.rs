@@ -88,6 +88,7 @@ impl Draw<'_> {
             uncond: text(self.negative, Side::Negative)?,
             padding: Padding::default(),
             start,
+            shown: None,
             rng: &mut rng,
             settings: self.settings.clone(),
         };

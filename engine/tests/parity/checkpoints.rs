@@ -44,6 +44,7 @@ fn sample(
         uncond,
         padding: Padding::default(),
         start: Start::Noise(rng.first()),
+        shown: None,
         rng: &mut rng,
         settings: SamplerSettings { eta_ddim: 0.5, ..SamplerSettings::default() },
     };
@@ -342,4 +343,90 @@ fn an_embedding_for_other_text_encoders_is_left_out() {
     assert_eq!(widths, [engine.info().text_width]);
     let error = Embedding::load(&folder("xl").join("lora.safetensors")).unwrap_err();
     assert!(error.to_string().contains("it is no embedding"), "{error}");
+}
+
+/// The checkpoint with a UNet that takes five channels more: they answer with `weight` for the mask, and
+/// for the picture with as much of the latents' own answers.
+fn inpainting(folder: &std::path::Path, weight: f64) -> Engine {
+    let from = super::folder("sd15");
+    for part in ["unet", "vae", "text_encoder", "tokenizer", "scheduler"] {
+        std::fs::create_dir_all(folder.join(part)).unwrap();
+        for entry in std::fs::read_dir(from.join(part)).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, folder.join(part).join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    let weights = folder.join("unet/diffusion_pytorch_model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&weights, &candle_core::Device::Cpu).unwrap();
+    let own = &tensors["conv_in.weight"];
+    let mask = (own.ones_like().unwrap().narrow(1, 0, 1).unwrap() * weight).unwrap();
+    let picture = (own * weight).unwrap();
+    let wide = candle_core::Tensor::cat(&[own, &mask, &picture], 1).unwrap();
+    tensors.insert("conv_in.weight".to_owned(), wide);
+    candle_core::safetensors::save(&tensors, &weights).unwrap();
+    let config = folder.join("unet/config.json");
+    let mut told: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&config).unwrap()).unwrap();
+    told["in_channels"] = 9.into();
+    std::fs::write(&config, told.to_string()).unwrap();
+    Engine::load(folder).unwrap()
+}
+
+#[test]
+fn a_checkpoint_for_inpainting_is_shown_mask_and_picture() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = Engine::load(&super::folder("sd15")).unwrap();
+    let deaf = inpainting(&folder.path().join("deaf"), 0.0);
+    let engine = inpainting(&folder.path().join("hears"), 0.3);
+    assert!(engine.info().inpaints && !plain.info().inpaints);
+
+    // Grey, and what is masked becomes grey.
+    let picture =
+        Tensor::new([1, 3, 16, 16], (0..768).map(|i| i as f32 / 768.0).collect()).unwrap();
+    let left: Vec<f32> = (0..256).map(|at| if at % 16 < 8 { 1.0 } else { 0.0 }).collect();
+    let mask = Tensor::new([1, 1, 16, 16], left).unwrap();
+    let shown = engine.image_conditioning(&picture, Some(&mask), 1.0).unwrap();
+    assert_eq!(shown.shape(), [1, 5, 8, 8]);
+    let (shown_mask, latents) = shown.data().split_at(64);
+    assert!(shown_mask.chunks(8).all(|row| row == [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]));
+    let mut grey = picture.clone();
+    for (at, value) in grey.data_mut().iter_mut().enumerate() {
+        *value = if at % 16 < 8 { 0.5 } else { *value };
+    }
+    assert_eq!(latents, engine.encode_image(&grey, None).unwrap().data());
+    let none_taken = engine.image_conditioning(&picture, Some(&mask), 0.0).unwrap();
+    assert_eq!(&none_taken.data()[64..], engine.encode_image(&picture, None).unwrap().data());
+
+    let draw = |engine: &Engine, shown: Option<Tensor>| {
+        let mut rng = ImageRng::new([4, 8, 8], &SEEDS, &[], 0.0, NoiseSource::Cpu, 0);
+        let text = |prompt: &str| engine.encode_prompts(&[prompt; 2], TOLD).unwrap().into();
+        let job = SampleJob {
+            sampler: Sampler::Euler,
+            scheduler: Scheduler::Automatic,
+            steps: 2,
+            cfg_scale: 3.0,
+            cond: text("red heart"),
+            uncond: text(""),
+            padding: Padding::default(),
+            start: Start::Noise(rng.first()),
+            shown,
+            rng: &mut rng,
+            settings: SamplerSettings::default(),
+        };
+        engine.sample(job, &mut Unobserved)
+    };
+    let rows = |value: f32, at: usize| {
+        let data = (0..2 * 5 * 64).map(|i| if i / 64 % 5 == at { value } else { 0.0 }).collect();
+        Some(Tensor::new([2, 5, 8, 8], data).unwrap())
+    };
+    let base = draw(&plain, None).unwrap();
+    assert_eq!(draw(&deaf, rows(1.0, 0)).unwrap(), base);
+    assert_eq!(draw(&engine, rows(0.0, 0)).unwrap(), base);
+    let with = [0, 1, 4].map(|at| draw(&engine, rows(1.0, at)).unwrap());
+    assert!(with.iter().all(|it| *it != base) && with[0] != with[1] && with[1] != with[2]);
+
+    let error = draw(&engine, None).unwrap_err().to_string();
+    assert!(error.contains("shown is [2, 0, 8, 8]") && error.contains("[2, 5, 8, 8]"), "{error}");
+    let error = draw(&plain, rows(1.0, 0)).unwrap_err().to_string();
+    assert!(error.contains("not one for inpainting"), "{error}");
 }

@@ -220,6 +220,7 @@ fn whole_runs_agree_with_k_diffusion_and_diffusers() {
                 uncond: twice(&engine, PROMPTS[1]),
                 padding: Padding::default(),
                 start: Start::Noise(rng.first()),
+                shown: None,
                 rng: &mut rng,
                 settings: settings_of(key),
             };

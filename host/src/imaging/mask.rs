@@ -22,10 +22,7 @@ pub fn binary_mask(picture: &DynamicImage, round: bool) -> GrayImage {
     if picture.color().has_alpha() {
         let rgba = picture.to_rgba8();
         if rgba.pixels().any(|pixel| pixel.0[3] != 255) {
-            let value = |alpha: u8| match round {
-                true => u8::from(alpha > 128) * 255,
-                false => alpha,
-            };
+            let value = |alpha: u8| if round { u8::from(alpha > 128) * 255 } else { alpha };
             return GrayImage::from_fn(rgba.width(), rgba.height(), |x, y| {
                 Luma([value(rgba.get_pixel(x, y).0[3])])
             });

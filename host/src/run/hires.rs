@@ -201,7 +201,7 @@ impl ActiveRun<'_> {
             behind: Some((self.params.sampler.clone(), self.params.steps)),
             steps_around: (self.params.steps, 0),
         };
-        let start = Beginning { latents, mask: None, overlay: None };
+        let start = Beginning { latents, shown: None, mask: None, overlay: None };
         self.sample_pass(pipeline.as_ref(), batch, &pass, Some(&start))
     }
 }

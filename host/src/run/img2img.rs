@@ -19,6 +19,8 @@ use crate::imaging::{
 pub(super) struct Beginning {
     /// A row for each picture of a batch.
     pub(super) latents: Tensor,
+    /// What a checkpoint for inpainting is shown, a row for each picture of a batch.
+    pub(super) shown: Option<Tensor>,
     /// How much of each place is drawn anew, `[1, 1, height, width]`.
     pub(super) mask: Option<Tensor>,
     /// What stays of the pictures.
@@ -67,7 +69,9 @@ impl ActiveRun<'_> {
             _ => None,
         };
         let fill = inpaint.as_ref().map_or(InpaintingFill::Original, |it| it.inpainting_fill);
-        let mut latents: Vec<Tensor> = Vec::new();
+        let strength = self.hooks.seam.host_float("inpainting_mask_weight");
+        let pixel_mask = masks.as_ref().map(|it| pixel_mask(&it.drawn));
+        let (mut latents, mut shown): (Vec<Tensor>, Vec<Tensor>) = (Vec::new(), Vec::new());
         let mut overlay = masks.as_ref().map(|it| Overlay {
             firsts: Vec::new(),
             mask: it.whole.clone(),
@@ -81,10 +85,18 @@ impl ActiveRun<'_> {
                 }
                 overlay.firsts.push(first);
             }
-            let encoded = pipeline.encode(&to_floats(&picture))?;
+            let picture = to_floats(&picture);
+            let encoded = pipeline.encode(&picture)?;
+            // Latents that are stretched have no picture to be shown.
+            if mode != ResizeMode::LatentUpscale
+                || masks.as_ref().is_some_and(|it| it.part.is_some())
+            {
+                shown.extend(pipeline.shown(&picture, pixel_mask.as_ref(), strength)?);
+            }
             let (width, height) = (self.params.width, self.params.height);
             latents.push(pipeline.resize_latents(encoded, width, height, "Latent")?);
         }
+        let shown = joined(&shown, self.params.batch_size as usize);
         let Some(mut latents) = joined(&latents, self.params.batch_size as usize) else {
             return Ok(None);
         };
@@ -93,7 +105,7 @@ impl ActiveRun<'_> {
             self.fill_latents(pipeline, &mut latents, mask, fill);
         }
         let overlay = overlay.filter(|_| self.hooks.seam.host_bool("overlay_inpaint"));
-        Ok(Some(Beginning { latents, mask, overlay }))
+        Ok(Some(Beginning { latents, shown, mask, overlay }))
     }
 
     /// A picture in the size that is encoded, and the whole one.
@@ -195,7 +207,14 @@ impl ActiveRun<'_> {
                     _ => NoiseSource::Cpu,
                 };
                 let subseeds = Vec::new();
-                let seeds = Seeds { seeds, subseeds, subseed_strength: 0.0, source, ensd: 0 };
+                let seeds = Seeds {
+                    seeds,
+                    subseeds,
+                    subseed_strength: 0.0,
+                    resize_from: None,
+                    source,
+                    ensd: 0,
+                };
                 Some(pipeline.noise(&seeds, self.params.width, self.params.height).first())
             }
         };
@@ -214,6 +233,12 @@ fn joined(latents: &[Tensor], count: usize) -> Option<Tensor> {
     let rows = latents.iter().cycle().take(count);
     let data = rows.flat_map(|latents| latents.data.iter().copied()).collect();
     Some(Tensor { shape: [count, channels, height, width], data })
+}
+
+/// The mask as floats, each place drawn anew or not.
+fn pixel_mask(mask: &GrayImage) -> Tensor {
+    let data = mask.as_raw().iter().map(|value| (f32::from(*value) / 255.0).round()).collect();
+    Tensor { shape: [1, 1, mask.height() as usize, mask.width() as usize], data }
 }
 
 /// The mask in the size of latents: each place is drawn anew or stays.

@@ -26,6 +26,8 @@ pub struct Params {
     pub n_iter: u32,
     pub denoising_strength: f64,
     pub subseed_strength: f64,
+    #[serde(default)]
+    pub seed_resize_from: (u32, u32),
     pub do_not_save_samples: bool,
     pub do_not_save_grid: bool,
 }
@@ -97,6 +99,7 @@ impl Params {
             n_iter: request.n_iter,
             denoising_strength: request.denoising_strength,
             subseed_strength: request.subseed_strength,
+            seed_resize_from: request.seed_resize_from,
             do_not_save_samples: request.do_not_save_samples,
             do_not_save_grid: request.do_not_save_grid,
         }
@@ -165,6 +168,11 @@ impl Params {
         whole("steps", self.steps, STEPS)?;
         whole("batch_size", self.batch_size, COUNTS)?;
         whole("n_iter", self.n_iter, COUNTS)?;
+        for side in [self.seed_resize_from.0, self.seed_resize_from.1] {
+            if side != 0 {
+                whole("seed_resize_from", side, SIDES)?;
+            }
+        }
         if self.width != 0 {
             whole("width", self.width, SIDES)?;
         }
@@ -174,6 +182,11 @@ impl Params {
         number("cfg_scale", self.cfg_scale, CFG)?;
         number("denoising_strength", self.denoising_strength, SHARE)?;
         number("subseed_strength", self.subseed_strength, SHARE)
+    }
+
+    /// The size that the seeds' noise is drawn for, unless it is the run's.
+    pub(super) fn seed_resize(&self) -> Option<(u32, u32)> {
+        Some(self.seed_resize_from).filter(|(width, height)| *width > 0 && *height > 0)
     }
 
     /// Lends the parameters to look at.

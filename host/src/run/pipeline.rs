@@ -51,6 +51,9 @@ pub struct Seeds {
     pub subseeds: Vec<i64>,
     /// Weight of the variation seeds, 0 to 1.
     pub subseed_strength: f64,
+    /// Width and height in pixels that the noise is drawn for, unless they are the pictures' (A1111's
+    /// seed resize).
+    pub resize_from: Option<(u32, u32)>,
     /// Where the noise comes from.
     pub source: NoiseSource,
     /// A1111's `eta_noise_seed_delta`: added to the seeds of the noise of steps.
@@ -149,6 +152,8 @@ pub struct SampleJob {
     pub padding: Padding,
     /// Where it starts.
     pub start: Start,
+    /// What a checkpoint for inpainting is shown, a row for each picture ([`Pipeline::shown`]).
+    pub shown: Option<Tensor>,
     /// The generators that made the starting noise, for the noise of steps.
     pub noise: Box<dyn NoiseStream>,
     /// Settings.
@@ -334,6 +339,23 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
         job: SampleJob,
         observer: &mut dyn StepObserver,
     ) -> Result<Tensor, PipelineError>;
+
+    /// What a checkpoint for inpainting is shown beside the latents: pictures (`[n, 3, h, w]`, 0 to 1)
+    /// without what is masked (`[1, 1, h, w]`, 1 for what is drawn anew; all of it without). None for
+    /// other checkpoints. `strength` is how much of the masked part is taken out (A1111's
+    /// `inpainting_mask_weight`).
+    ///
+    /// # Errors
+    /// What failed in the engine.
+    fn shown(
+        &self,
+        pictures: &Tensor,
+        mask: Option<&Tensor>,
+        strength: f64,
+    ) -> Result<Option<Tensor>, PipelineError> {
+        let _ = (pictures, mask, strength);
+        Ok(None)
+    }
 
     /// Latents for pictures of another size, by one of A1111's latent upscalers
     /// ([`Catalogue::latent_upscalers`]).

@@ -159,6 +159,9 @@ pub struct RunRequest {
     pub subseed: i64,
     /// Weight of the variation seed, 0 to 1.
     pub subseed_strength: f64,
+    /// Width and height that the seeds' noise is drawn for, and pasted into the middle of the run's; 0 is
+    /// the run's.
+    pub seed_resize_from: (u32, u32),
     /// Sampling steps.
     pub steps: u32,
     /// Guidance scale.
@@ -215,6 +218,7 @@ impl Default for RunRequest {
             seed: -1,
             subseed: -1,
             subseed_strength: 0.0,
+            seed_resize_from: (0, 0),
             steps: 20,
             cfg_scale: 7.0,
             width: None,

@@ -89,6 +89,7 @@ impl ActiveRun<'_> {
             seeds: batch.seeds.clone(),
             subseeds: batch.subseeds.clone(),
             subseed_strength: self.params.subseed_strength,
+            resize_from: self.params.seed_resize(),
             source,
             ensd,
         };
@@ -97,7 +98,12 @@ impl ActiveRun<'_> {
         if start.is_some() && !is_second && (noise_multiplier - 1.0).abs() > f32::EPSILON {
             noise.data.iter_mut().for_each(|value| *value *= noise_multiplier);
         }
+        let shown = match start.and_then(|start| start.shown.clone()) {
+            Some(shown) => Some(shown),
+            None => nothing_shown(pipeline, pass.size, batch.seeds.len())?,
+        };
         let start = self.before_sampling(batch, noise, start, &mut cond, &mut uncond)?;
+        let shown = shown.map(|shown| first_rows(&shown, batch.seeds.len()));
         let job = SampleJob {
             sampler: pass.sampler.clone(),
             scheduler: pass.scheduler.clone(),
@@ -107,6 +113,7 @@ impl ActiveRun<'_> {
             uncond,
             padding,
             start,
+            shown,
             noise: stream,
             // A second pass makes all of its steps.
             settings: SamplerSettings {
@@ -227,6 +234,19 @@ impl ActiveRun<'_> {
             }
         })
     }
+}
+
+/// What a checkpoint for inpainting is shown where all is to be drawn.
+fn nothing_shown(
+    pipeline: &dyn Pipeline,
+    (width, height): (u32, u32),
+    count: usize,
+) -> Result<Option<Tensor>, PipelineError> {
+    let shape = [1, 3, height as usize, width as usize];
+    let grey = Tensor { shape, data: vec![0.5; shape.iter().product()] };
+    let Some(shown) = pipeline.shown(&grey, None, 1.0)? else { return Ok(None) };
+    let [_, channels, rows, columns] = shown.shape;
+    Ok(Some(Tensor { shape: [count, channels, rows, columns], data: shown.data.repeat(count) }))
 }
 
 /// The first rows of a batch: the last iteration may be smaller.

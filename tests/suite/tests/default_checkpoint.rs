@@ -269,6 +269,24 @@ fn styles_and_tags_of_networks_are_no_words_to_draw() {
 }
 
 #[test]
+fn the_noise_may_be_drawn_for_another_size() {
+    let host = host(&[], Wiring::Direct);
+    let draw = |seed_resize_from| {
+        let request = RunRequest { seed_resize_from, ..request(&host) };
+        let picture = host.draw(request).pictures.remove(0);
+        (picture.image, picture.infotext)
+    };
+    let (plain, infotext) = draw((0, 0));
+    assert!(!infotext.contains("Seed resize"), "{infotext}");
+    let (resized, infotext) = draw((32, 48));
+    assert!(infotext.contains("Seed resize from: 32x48"), "{infotext}");
+    assert_ne!(resized, plain);
+    assert_eq!(draw((64, 64)).0, plain);
+    let refused = host.run(RunRequest { seed_resize_from: (1, 64), ..request(&host) });
+    assert!(refused.expect_err("refused").to_string().contains("seed_resize_from"));
+}
+
+#[test]
 fn the_noise_schedule_is_an_option() {
     let host = host(&[], Wiring::Direct);
     let draw = |option: &str, value: Value| {

@@ -3,16 +3,17 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use std::{fs, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use atelier_host::{
     engine::EngineProvider,
     imaging::ResizeMode,
-    run::{InitImages, Inpaint, InpaintingFill, RunRequest},
+    run::{Hires, InitImages, Inpaint, InpaintingFill, RunRequest},
 };
-use atelier_suite::command;
+use atelier_suite::{command, root};
 use atelier_testkit::{TestHost, Wiring};
 use image::{GrayImage, Luma, Rgb, RgbImage};
+use safetensors::{SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
 
 /// Colours that change from place to place.
@@ -177,6 +178,78 @@ fn the_record_names_the_pictures_as_they_came() {
     };
     assert_eq!(blob(&prepared.init_images[0]).to_rgb8(), start(100, 40));
     assert_eq!(blob(&prepared.mask.expect("a mask")).to_luma8(), mask(100, 40));
+}
+
+/// The default checkpoint with a UNet that takes five channels more, which it hardly hears.
+fn write_inpainting(folder: &Path) {
+    let from = root().join("models/atelier-emoji-64");
+    for part in ["unet", "vae", "text_encoder", "tokenizer", "scheduler"] {
+        fs::create_dir_all(folder.join(part)).expect("a folder");
+        for entry in fs::read_dir(from.join(part)).expect("the default checkpoint") {
+            let path = entry.expect("a file").path();
+            let name = path.file_name().expect("a name");
+            fs::copy(&path, folder.join(part).join(name)).expect("a copy");
+        }
+    }
+    fs::write(folder.join("model_index.json"), "{}").expect("a file");
+    let weights = folder.join("unet/diffusion_pytorch_model.safetensors");
+    let bytes = fs::read(&weights).expect("weights");
+    let tensors = SafeTensors::deserialize(&bytes).expect("safetensors");
+    let narrow = tensors.tensor("conv_in.weight").expect("a tensor");
+    let [outputs, inputs, rows, columns] = narrow.shape()[..] else { panic!("a convolution") };
+    let row = narrow.data().len() / outputs;
+    let mut wide = Vec::new();
+    for output in narrow.data().chunks_exact(row) {
+        wide.extend_from_slice(output);
+        // The first values of the row again: something, and the same in any type of number.
+        wide.extend(output.iter().cycle().take(row * (inputs + 1) / inputs));
+    }
+    let shape = vec![outputs, 2 * inputs + 1, rows, columns];
+    let wide = TensorView::new(narrow.dtype(), shape, &wide).expect("a tensor");
+    let all = tensors.tensors().into_iter().map(|(name, view)| match name.as_str() {
+        "conv_in.weight" => (name, wide.clone()),
+        _ => (name, view),
+    });
+    let written = folder.join("wide.safetensors");
+    safetensors::serialize_to_file(all, None, &written).expect("a file");
+    fs::rename(written, &weights).expect("weights");
+    let config = folder.join("unet/config.json");
+    let told = fs::read_to_string(&config).expect("a file");
+    let mut told: Value = serde_json::from_str(&told).expect("JSON");
+    told["in_channels"] = (2 * inputs + 1).into();
+    fs::write(&config, told.to_string()).expect("a file");
+}
+
+#[test]
+fn a_checkpoint_for_inpainting_sees_what_is_around_the_mask() {
+    let models = tempfile::tempdir().expect("a folder");
+    write_inpainting(&models.path().join("models/inpainting"));
+    let provider = EngineProvider::new(models.path());
+    let host = TestHost::with(&[], Wiring::Direct, &json!({}), true, Arc::new(provider));
+    let draw = |first: RgbImage, mask: Option<GrayImage>, weight: f64| {
+        let masked_content = InpaintingFill::LatentNothing;
+        let inpaint = mask.map(|mask| Inpaint { inpainting_fill: masked_content, ..inpaint(mask) });
+        let mut request = RunRequest { inpaint, ..request(&host, first) };
+        request.override_settings = json!({
+            "sd_model_checkpoint": "inpainting", "inpainting_mask_weight": weight,
+        })
+        .as_object()
+        .cloned()
+        .unwrap_or_default();
+        let picture = host.draw(request).pictures.remove(0);
+        (picture.image, picture.infotext)
+    };
+    let (picture, infotext) = draw(start(64, 64), Some(mask(64, 64)), 1.0);
+    assert!(infotext.contains("Conditional mask weight: 1.0"), "{infotext}");
+    assert_eq!(odd_ones(&picture, &start(64, 64)).0, 0);
+    // The picture is shown, as far as the option lets it.
+    assert_ne!(draw(start(64, 64), Some(mask(64, 64)), 0.2).0, picture);
+    assert_ne!(draw(start(64, 64), None, 1.0).0, picture);
+    // From noise and in a second pass there is nothing to be shown.
+    let hires = Some(Hires::default());
+    let request = RunRequest { init_images: None, hires, ..request(&host, start(64, 64)) };
+    let picture = host.draw(RunRequest { width: Some(32), height: Some(32), ..request });
+    assert_eq!(picture.pictures[0].image.dimensions(), (64, 64));
 }
 
 #[test]

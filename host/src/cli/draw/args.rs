@@ -69,6 +69,9 @@ struct PictureArgs {
     /// Weight of the variation seed, 0 to 1
     #[arg(long, value_name = "NUMBER", default_value_t = 0.0)]
     subseed_strength: f64,
+    /// Draws the seed's noise for pictures of this size, so that another size shows much the same
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
+    seed_resize_from: Option<(u32, u32)>,
     /// Checkpoint: a file or folder, or a name that `atelier models list` shows
     #[arg(short, long, value_name = "PATH|NAME")]
     model: Option<String>,
@@ -117,6 +120,15 @@ struct OutputArgs {
     no_preview: bool,
 }
 
+/// `640x480`.
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let sides = text.split_once(['x', '×']).map(|(width, height)| (width.parse(), height.parse()));
+    match sides {
+        Some((Ok(width), Ok(height))) => Ok((width, height)),
+        _ => Err(format!("“{text}” is no size; write 640x480")),
+    }
+}
+
 impl DrawArgs {
     /// The request, complete but for the prompt. Everything is cast and checked that can be before
     /// the checkpoint is known.
@@ -142,6 +154,7 @@ impl DrawArgs {
             seed: picture.seed,
             subseed: picture.subseed,
             subseed_strength: picture.subseed_strength,
+            seed_resize_from: picture.seed_resize_from.unwrap_or_default(),
             steps: picture.steps,
             cfg_scale: picture.cfg_scale,
             width: picture.width,

@@ -68,7 +68,14 @@ fn summary(record: &RunRecord) -> String {
             parts.push(format!("seed {seed}"));
         }
         if record.children.is_empty() {
-            parts.push(format!("{}×{}", params.width, params.height));
+            // A second pass or a part that is put back makes pictures of another size.
+            let drawn = format!("{}×{}", params.width, params.height);
+            let made = record.outputs.iter().find(|output| !output.grid);
+            let made = made.map(|output| format!("{}×{}", output.width, output.height));
+            parts.push(match made.filter(|made| *made != drawn) {
+                Some(made) => format!("{made} (drawn as {drawn})"),
+                None => drawn,
+            });
             parts.push(format!("{} steps of {}", params.steps, params.sampler));
             parts.push(format!("CFG {}", params.cfg_scale));
         } else {

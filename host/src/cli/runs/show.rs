@@ -103,7 +103,7 @@ fn prepared_lines(
     }
     let count = params.batch_size * params.n_iter;
     let seed = pictures.all_seeds.first().copied().unwrap_or_default();
-    let denoising = if params.is_img2img {
+    let denoising = if params.is_img2img || prepared.hires.is_some() {
         format!(", denoising {}", params.denoising_strength)
     } else {
         String::new()

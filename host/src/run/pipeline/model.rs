@@ -19,6 +19,9 @@ pub struct ModelInfo {
     pub size_multiple: u32,
     /// Channels of the latents.
     pub latent_channels: u32,
+    /// Whether it is a checkpoint for inpainting, which is shown the masked picture.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inpaints: bool,
     /// The autoencoder, where it is not the checkpoint's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vae: Option<VaeInfo>,

@@ -26,6 +26,8 @@ impl ActiveRun<'_> {
         let ensd = Some(seam.host_int("eta_noise_seed_delta"));
         let rng = Some(seam.host_text("randn_source").to_string());
         let model = self.hooks.model.as_ref();
+        let inpaints = model.is_some_and(|model| model.inpaints);
+        let conditional_mask_weight = inpaints.then(|| seam.host_float("inpainting_mask_weight"));
         let vae = self.hooks.model.as_ref().and_then(|model| model.vae.as_ref());
         let vae_hash = vae.filter(|_| seam.host_bool("add_vae_hash_to_info"));
         let vae_name = vae.filter(|_| seam.host_bool("add_vae_name_to_info"));
@@ -49,6 +51,8 @@ impl ActiveRun<'_> {
             variation_seed_strength: self.params.subseed_strength,
             denoising_strength: (self.params.is_img2img || self.hires.is_some())
                 .then_some(self.params.denoising_strength),
+            conditional_mask_weight,
+            seed_resize_from: self.params.seed_resize(),
             clip_skip,
             ensd: ensd.filter(|_| heeds.ensd && eta != 0.0),
             rng,
