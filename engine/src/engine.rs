@@ -49,6 +49,8 @@ pub struct Engine {
     embeddings: Arc<Embeddings>,
     pub(crate) unet: Arc<Unet>,
     vae: Arc<Vae>,
+    /// Whether pictures go on on the far side.
+    tiled: bool,
     schedule: DiscreteSchedule,
     /// The layers of the UNet, and of each text encoder.
     layers: Vec<Layers>,
@@ -114,7 +116,8 @@ impl Engine {
         };
         tracing::debug!(name = info.name, text_width, "checkpoint loaded");
         let (text, unet, vae) = (Arc::new(text), Arc::new(unet), Arc::new(vae));
-        Ok(Self { info, text, embeddings: Arc::default(), unet, vae, schedule, layers })
+        let embeddings = Arc::default();
+        Ok(Self { info, text, embeddings, unet, vae, tiled: false, schedule, layers })
     }
 
     /// Facts about the checkpoint.

@@ -286,3 +286,24 @@ fn an_engine_is_shared_between_threads() {
         assert_eq!(other.join().unwrap(), alone);
     });
 }
+
+#[test]
+fn tiles_go_on_at_their_other_side() {
+    // Latents that are moved around the edge are a tile that is moved around the edge.
+    let tiles = engine().with_tiling();
+    let latents = Draw::default().latents(&mut Unobserved).unwrap();
+    let around = |tensor: &Tensor, by: usize| {
+        let [n, c, h, w] = tensor.shape();
+        let at = |i: usize| i / w * w + (i % w + by) % w;
+        let data = (0..n * c * h * w).map(|i| tensor.data()[at(i)]).collect();
+        Tensor::new([n, c, h, w], data).unwrap()
+    };
+    let off = |engine: &atelier_engine::Engine| {
+        let picture = engine.decode(&latents).unwrap();
+        let moved = engine.decode(&around(&latents, 4)).unwrap();
+        apart(around(&picture, 16).data(), moved.data())
+    };
+    assert!(off(&tiles) < 1e-4, "{}", off(&tiles));
+    assert!(off(engine()) > 0.05, "{}", off(engine()));
+    assert_eq!(tiles.with_tiling().decode(&latents).unwrap(), tiles.decode(&latents).unwrap());
+}

@@ -42,6 +42,8 @@ pub struct EnginePipeline {
     with_loras: Mutex<Option<WithLoras>>,
     /// The last one with another autoencoder.
     with_vae: Mutex<Option<(NetworkFile, Arc<EnginePipeline>)>>,
+    /// The one for tiles.
+    with_tiling: Mutex<Option<Arc<EnginePipeline>>>,
     /// The last one with embeddings.
     with_embeddings: Mutex<Option<WithEmbeddings>>,
 }
@@ -67,7 +69,8 @@ impl EnginePipeline {
 
     fn of(engine: Engine, model: ModelInfo, build: String) -> Self {
         let (with_loras, with_vae) = (Mutex::default(), Mutex::default());
-        Self { engine, model, build, with_loras, with_vae, with_embeddings: Mutex::default() }
+        let (with_tiling, with_embeddings) = (Mutex::default(), Mutex::default());
+        Self { engine, model, build, with_loras, with_vae, with_tiling, with_embeddings }
     }
 
     /// A pipeline beside this one, of an engine that was made of its.
@@ -290,6 +293,12 @@ impl Pipeline for EnginePipeline {
         let pipeline = Arc::new(self.with_engine(engine, ModelInfo { vae, ..self.model.clone() }));
         *last = Some((file.clone(), pipeline.clone()));
         Ok(pipeline)
+    }
+
+    fn with_tiling(&self) -> Result<Arc<dyn Pipeline>, PipelineError> {
+        let mut known = self.with_tiling.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || Arc::new(self.with_engine(self.engine.with_tiling(), self.model.clone()));
+        Ok(known.get_or_insert_with(make).clone())
     }
 
     fn with_embeddings(&self, files: &[NetworkFile]) -> Result<Arc<dyn Pipeline>, PipelineError> {

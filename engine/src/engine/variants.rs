@@ -32,7 +32,8 @@ impl Engine {
         let (unet, text) = (any(&patched[..1]), any(&patched[1..]));
         let mut engine = self.clone();
         if unet {
-            engine.unet = Arc::new(Unet::load(&files.unet)?);
+            let unet = Unet::load(&files.unet)?;
+            engine.unet = Arc::new(if self.tiled { unet.tiled() } else { unet });
         }
         if text {
             engine.text = Arc::new(TextEncoders::load(&files.texts)?);
@@ -56,7 +57,19 @@ impl Engine {
             );
             return Err(LoadError::NoCheckpoint { file: file.to_owned(), what });
         }
+        let vae = if self.tiled { vae.tiled() } else { vae };
         Ok(Self { vae: Arc::new(vae), ..self.clone() })
+    }
+
+    /// The same for pictures whose left edge goes on at the right one, and the upper at the lower:
+    /// tiles. Weights are shared.
+    #[must_use]
+    pub fn with_tiling(&self) -> Self {
+        if self.tiled {
+            return self.clone();
+        }
+        let (unet, vae) = (Arc::new(self.unet.tiled()), Arc::new(self.vae.tiled()));
+        Self { unet, vae, tiled: true, ..self.clone() }
     }
 
     /// The same with words for prompts, textual inversion embeddings. Those that are for text encoders of

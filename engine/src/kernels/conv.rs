@@ -10,7 +10,7 @@ use crate::weights::Weights;
 const COLUMNS_AT_ONCE: usize = 1 << 24;
 
 /// A square convolution with bias.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Conv2d {
     /// `[outputs, inputs · size² + 1]`, the bias in the last column.
     weight: Tensor,
@@ -23,6 +23,8 @@ struct Patch {
     size: usize,
     stride: usize,
     padding: usize,
+    /// Whether the far side stands for what lies beyond an edge, and not zeros.
+    around: bool,
 }
 
 impl Patch {
@@ -48,7 +50,7 @@ impl Conv2d {
             Ok(vec![weight])
         })?;
         let weight = kept.swap_remove(0);
-        Ok(Self { weight, patch: Patch { size, stride: 1, padding: size / 2 } })
+        Ok(Self { weight, patch: Patch { size, stride: 1, padding: size / 2, around: false } })
     }
 
     /// The same with another stride and padding.
@@ -56,8 +58,19 @@ impl Conv2d {
         Self { patch: Patch { stride, padding, ..self.patch }, ..self }
     }
 
+    /// The same for pictures that go on on the far side (A1111's tiling, PyTorch's circular padding).
+    pub(crate) fn tile(&mut self) {
+        self.patch.around = true;
+    }
+
     /// `[n, inputs, h, w]` to `[n, outputs, h', w']`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if self.patch.around && self.patch.padding > 0 {
+            let padding = self.patch.padding;
+            let patch = Patch { padding: 0, around: false, ..self.patch };
+            let inner = Self { weight: self.weight.clone(), patch };
+            return inner.forward(&around(&around(x, 2, padding)?, 3, padding)?);
+        }
         let x = x.contiguous()?;
         let (n, _, height, width) = x.dims4()?;
         let (outputs, column) = self.weight.dims2()?;
@@ -72,6 +85,13 @@ impl Conv2d {
         }
         if bands.len() == 1 { Ok(bands.remove(0)) } else { Tensor::cat(&bands, 2) }
     }
+}
+
+/// With `count` values of the far side at each end of a dimension.
+fn around(x: &Tensor, dim: usize, count: usize) -> Result<Tensor> {
+    let len = x.dim(dim)?;
+    let count = count.min(len);
+    Tensor::cat(&[&x.narrow(dim, len - count, count)?, x, &x.narrow(dim, 0, count)?], dim)
 }
 
 /// Patches of the output rows `first..first + count` as columns: `[n, inputs · size² + 1, count ·
@@ -112,7 +132,7 @@ impl CustomOp1 for Columns {
 impl Columns {
     /// One value of every patch of `plane`: the value at place `at`.
     fn lay_out(&self, plane: &[f32], width: usize, at: usize, across: usize, out: &mut Vec<f32>) {
-        let Patch { size, stride, padding } = self.patch;
+        let Patch { size, stride, padding, .. } = self.patch;
         let (dy, dx) = (at / size, at % size);
         // Outputs before `from` and from `to` on lie over the padding.
         let from = padding.saturating_sub(dx).div_ceil(stride).min(across);

@@ -6,7 +6,7 @@ use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
 /// `x · Wᵀ (+ b)` for inputs of any rank above one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Linear {
     /// Transposed view: `[inputs, outputs]`.
     weight: Tensor,

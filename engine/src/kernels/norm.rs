@@ -15,7 +15,7 @@ pub(crate) enum Then {
 }
 
 /// Group normalisation of `[n, c, …]`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct GroupNorm {
     weight: Tensor,
     bias: Tensor,
@@ -120,7 +120,7 @@ fn lanes(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// Layer normalisation over the last dimension.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct LayerNorm {
     weight: Tensor,
     bias: Tensor,

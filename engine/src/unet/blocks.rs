@@ -37,6 +37,7 @@ impl Plan<'_> {
 }
 
 /// A resnet and what attends behind it.
+#[derive(Clone)]
 struct Layer {
     resnet: Resnet,
     transformer: Option<Transformer>,
@@ -53,12 +54,21 @@ impl Layer {
 }
 
 /// One level of the way down.
+#[derive(Clone)]
 pub(super) struct Down {
     layers: Vec<Layer>,
     shrink: Option<Conv2d>,
 }
 
 impl Down {
+    /// See [`Conv2d::tile`].
+    pub(super) fn tile(&mut self) {
+        self.layers.iter_mut().for_each(|layer| layer.resnet.tile());
+        if let Some(shrink) = &mut self.shrink {
+            shrink.tile();
+        }
+    }
+
     pub(super) fn load(
         w: &Weights,
         plan: &Plan<'_>,
@@ -105,12 +115,19 @@ impl Down {
 }
 
 /// The turning point.
+#[derive(Clone)]
 pub(super) struct Middle {
     first: Layer,
     second: Resnet,
 }
 
 impl Middle {
+    /// See [`Conv2d::tile`].
+    pub(super) fn tile(&mut self) {
+        self.first.resnet.tile();
+        self.second.tile();
+    }
+
     pub(super) fn load(w: &Weights, plan: &Plan<'_>, level: &Level) -> Loaded<Self> {
         let c = level.channels;
         Ok(Self {
@@ -132,12 +149,21 @@ impl Middle {
 }
 
 /// One level of the way up.
+#[derive(Clone)]
 pub(super) struct Up {
     layers: Vec<Layer>,
     grow: Option<Conv2d>,
 }
 
 impl Up {
+    /// See [`Conv2d::tile`].
+    pub(super) fn tile(&mut self) {
+        self.layers.iter_mut().for_each(|layer| layer.resnet.tile());
+        if let Some(grow) = &mut self.grow {
+            grow.tile();
+        }
+    }
+
     /// `below` are the channels that come from below, `above` those of the next level up.
     pub(super) fn load(
         w: &Weights,

@@ -75,7 +75,7 @@ pub(super) struct Level {
 }
 
 /// The sizes of a UNet, checked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct UnetConfig {
     pub(super) in_channels: usize,
     pub(super) out_channels: usize,

@@ -9,6 +9,7 @@ use crate::checkpoint::{LoadError, Source, original_names};
 use crate::kernels::{Conv2d, GroupNorm, Linear, Then};
 
 /// diffusers' `UNet2DConditionModel`.
+#[derive(Clone)]
 pub(crate) struct Unet {
     config: UnetConfig,
     time: TimeEmbedding,
@@ -76,6 +77,17 @@ impl Unet {
             conv_out: Conv2d::load(&w.at("conv_out"), first.channels, config.out_channels, 3)?,
             config,
         })
+    }
+
+    /// The same for pictures that go on on the far side.
+    pub(crate) fn tiled(&self) -> Self {
+        let mut unet = self.clone();
+        unet.conv_in.tile();
+        unet.down.iter_mut().for_each(Down::tile);
+        unet.middle.tile();
+        unet.up.iter_mut().for_each(Up::tile);
+        unet.conv_out.tile();
+        unet
     }
 
     /// Channels of the latents it takes, and of those it gives.

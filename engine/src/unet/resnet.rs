@@ -7,6 +7,7 @@ use crate::kernels::{Conv2d, GroupNorm, Linear, Then};
 use crate::weights::Weights;
 
 /// Two convolutions around an optional time embedding, added to the input.
+#[derive(Clone)]
 pub(crate) struct Resnet {
     norm1: GroupNorm,
     conv1: Conv2d,
@@ -17,6 +18,15 @@ pub(crate) struct Resnet {
 }
 
 impl Resnet {
+    /// See [`Conv2d::tile`].
+    pub(crate) fn tile(&mut self) {
+        self.conv1.tile();
+        self.conv2.tile();
+        if let Some(shortcut) = &mut self.shortcut {
+            shortcut.tile();
+        }
+    }
+
     /// Reads a block of `inputs` to `outputs` channels; `time` is the width of the time embedding,
     /// which the autoencoder has none of.
     pub(crate) fn load(

@@ -7,6 +7,7 @@ use crate::kernels::Linear;
 use crate::weights::Weights;
 
 /// Sines and cosines of the timestep through two linear maps.
+#[derive(Clone)]
 pub(super) struct TimeEmbedding {
     width: usize,
     flip: bool,

@@ -18,6 +18,7 @@ pub(super) struct Shape {
 }
 
 /// diffusers' `Transformer2DModel`.
+#[derive(Clone)]
 pub(super) struct Transformer {
     norm: GroupNorm,
     into: Linear,
@@ -59,6 +60,7 @@ impl Transformer {
 }
 
 /// Self-attention, attention to the text, and a gated linear map.
+#[derive(Clone)]
 struct Block {
     norm1: LayerNorm,
     itself: Attention,
@@ -95,6 +97,7 @@ impl Block {
     }
 }
 
+#[derive(Clone)]
 struct Attention {
     heads: usize,
     q: Linear,

@@ -15,12 +15,20 @@ type Loaded<T> = std::result::Result<T, LoadError>;
 const EPS: f64 = 1e-6;
 
 /// Resnets and, except at the innermost or outermost level, a change of size.
+#[derive(Clone)]
 struct Level {
     resnets: Vec<Resnet>,
     resize: Option<Conv2d>,
 }
 
 impl Level {
+    fn tile(&mut self) {
+        self.resnets.iter_mut().for_each(Resnet::tile);
+        if let Some(resize) = &mut self.resize {
+            resize.tile();
+        }
+    }
+
     fn load(
         w: &Weights,
         config: &VaeConfig,
@@ -48,6 +56,7 @@ impl Level {
 }
 
 /// The innermost level, with attention of one head.
+#[derive(Clone)]
 struct Middle {
     first: Resnet,
     attention: Option<Attention>,
@@ -55,6 +64,11 @@ struct Middle {
 }
 
 impl Middle {
+    fn tile(&mut self) {
+        self.first.tile();
+        self.second.tile();
+    }
+
     fn load(w: &Weights, config: &VaeConfig, channels: usize) -> Loaded<Self> {
         let resnet = |name: &str| {
             Resnet::load(&w.at(name), channels, channels, config.norm_num_groups, EPS, None)
@@ -78,6 +92,7 @@ impl Middle {
     }
 }
 
+#[derive(Clone)]
 struct Attention {
     norm: GroupNorm,
     q: Linear,
@@ -112,6 +127,7 @@ impl Attention {
 }
 
 /// Pictures to the moments of latents.
+#[derive(Clone)]
 pub(super) struct Encoder {
     conv_in: Conv2d,
     levels: Vec<Level>,
@@ -121,6 +137,14 @@ pub(super) struct Encoder {
 }
 
 impl Encoder {
+    /// See [`Conv2d::tile`].
+    pub(super) fn tile(&mut self) {
+        self.conv_in.tile();
+        self.levels.iter_mut().for_each(Level::tile);
+        self.middle.tile();
+        self.conv_out.tile();
+    }
+
     pub(super) fn load(w: &Weights, config: &VaeConfig) -> Loaded<Self> {
         let channels = &config.block_out_channels;
         let (outer, inner) = (channels[0], channels[channels.len() - 1]);
@@ -160,6 +184,7 @@ impl Encoder {
 }
 
 /// Latents to pictures.
+#[derive(Clone)]
 pub(super) struct Decoder {
     conv_in: Conv2d,
     middle: Middle,
@@ -169,6 +194,14 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// See [`Conv2d::tile`].
+    pub(super) fn tile(&mut self) {
+        self.conv_in.tile();
+        self.middle.tile();
+        self.levels.iter_mut().for_each(Level::tile);
+        self.conv_out.tile();
+    }
+
     pub(super) fn load(w: &Weights, config: &VaeConfig) -> Loaded<Self> {
         let channels: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
         let (inner, outer) = (channels[0], channels[channels.len() - 1]);

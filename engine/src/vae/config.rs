@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::checkpoint::{Config, ConfigFile, LoadError};
 
 /// The sizes of an autoencoder.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub(super) struct VaeConfig {
     pub(super) in_channels: usize,
     pub(super) out_channels: usize,

@@ -8,6 +8,7 @@ use crate::checkpoint::{LoadError, Source};
 use crate::kernels::Conv2d;
 
 /// diffusers' `AutoencoderKL`.
+#[derive(Clone)]
 pub(crate) struct Vae {
     config: VaeConfig,
     encoder: Encoder,
@@ -37,6 +38,14 @@ impl Vae {
     /// Pixels per latent value along one side.
     pub(crate) fn factor(&self) -> usize {
         self.config.factor()
+    }
+
+    /// The same for pictures that go on on the far side.
+    pub(crate) fn tiled(&self) -> Self {
+        let mut vae = self.clone();
+        vae.encoder.tile();
+        vae.decoder.tile();
+        vae
     }
 
     /// Channels of the latents.

@@ -28,6 +28,8 @@ pub struct Params {
     pub subseed_strength: f64,
     #[serde(default)]
     pub seed_resize_from: (u32, u32),
+    #[serde(default)]
+    pub tiling: bool,
     pub do_not_save_samples: bool,
     pub do_not_save_grid: bool,
 }
@@ -100,6 +102,7 @@ impl Params {
             denoising_strength: request.denoising_strength,
             subseed_strength: request.subseed_strength,
             seed_resize_from: request.seed_resize_from,
+            tiling: request.tiling.unwrap_or_default(),
             do_not_save_samples: request.do_not_save_samples,
             do_not_save_grid: request.do_not_save_grid,
         }

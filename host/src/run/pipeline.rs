@@ -386,6 +386,14 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
         Err(PipelineError::Engine(format!("this engine takes no VAE of its own: {}", file.name)))
     }
 
+    /// The same for pictures that go on on the far side, tiles.
+    ///
+    /// # Errors
+    /// An engine that makes none.
+    fn with_tiling(&self) -> Result<Arc<dyn Pipeline>, PipelineError> {
+        Err(PipelineError::Engine("this engine makes no tiles".to_owned()))
+    }
+
     /// The same with textual inversion embeddings: words that prompts may have. Files that hold none, or
     /// one for other checkpoints, are left out.
     ///

@@ -66,6 +66,11 @@ impl ActiveRun<'_> {
         if let Some(vae) = self.runner.provider().vae(&pipeline.model().name, &wanted) {
             pipeline = pipeline.with_vae(&vae)?;
         }
+        self.params.tiling =
+            self.request.tiling.unwrap_or_else(|| self.hooks.seam.host_bool("tiling"));
+        if self.params.tiling {
+            pipeline = pipeline.with_tiling()?;
+        }
         let embeddings = self.runner.provider().embeddings();
         if !embeddings.is_empty() {
             pipeline = pipeline.with_embeddings(&embeddings)?;

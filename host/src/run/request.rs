@@ -162,6 +162,8 @@ pub struct RunRequest {
     /// Width and height that the seeds' noise is drawn for, and pasted into the middle of the run's; 0 is
     /// the run's.
     pub seed_resize_from: (u32, u32),
+    /// Whether pictures go on on the far side, as tiles do; the option `tiling` without.
+    pub tiling: Option<bool>,
     /// Sampling steps.
     pub steps: u32,
     /// Guidance scale.
@@ -219,6 +221,7 @@ impl Default for RunRequest {
             subseed: -1,
             subseed_strength: 0.0,
             seed_resize_from: (0, 0),
+            tiling: None,
             steps: 20,
             cfg_scale: 7.0,
             width: None,

@@ -287,6 +287,22 @@ fn the_noise_may_be_drawn_for_another_size() {
 }
 
 #[test]
+fn tiles_are_asked_for_or_an_option() {
+    let host = host(&[], Wiring::Direct);
+    let draw = |tiling: Option<bool>, option: bool| {
+        let mut request = RunRequest { tiling, ..request(&host) };
+        request.override_settings.insert("tiling".to_owned(), json!(option));
+        let picture = host.draw(request).pictures.remove(0);
+        assert_eq!(picture.infotext.contains("Tiling: True"), tiling.unwrap_or(option));
+        picture.image
+    };
+    let (plain, tile) = (draw(None, false), draw(Some(true), false));
+    assert_ne!(tile, plain);
+    assert_eq!(draw(None, true), tile);
+    assert_eq!(draw(Some(false), true), plain);
+}
+
+#[test]
 fn the_noise_schedule_is_an_option() {
     let host = host(&[], Wiring::Direct);
     let draw = |option: &str, value: Value| {

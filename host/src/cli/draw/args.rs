@@ -72,6 +72,9 @@ struct PictureArgs {
     /// Draws the seed's noise for pictures of this size, so that another size shows much the same
     #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
     seed_resize_from: Option<(u32, u32)>,
+    /// Makes a tile: its edges go on at the other side
+    #[arg(long)]
+    tiling: bool,
     /// Checkpoint: a file or folder, or a name that `atelier models list` shows
     #[arg(short, long, value_name = "PATH|NAME")]
     model: Option<String>,
@@ -155,6 +158,7 @@ impl DrawArgs {
             subseed: picture.subseed,
             subseed_strength: picture.subseed_strength,
             seed_resize_from: picture.seed_resize_from.unwrap_or_default(),
+            tiling: picture.tiling.then_some(true),
             steps: picture.steps,
             cfg_scale: picture.cfg_scale,
             width: picture.width,

@@ -51,6 +51,7 @@ impl ActiveRun<'_> {
             variation_seed_strength: self.params.subseed_strength,
             denoising_strength: (self.params.is_img2img || self.hires.is_some())
                 .then_some(self.params.denoising_strength),
+            tiling: self.params.tiling,
             conditional_mask_weight,
             seed_resize_from: self.params.seed_resize(),
             clip_skip,
