@@ -1,5 +1,7 @@
 //! LoRA: small networks that are added to a checkpoint's weights, as A1111 v1.10.1 adds them.
 
+mod kronecker;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -9,9 +11,10 @@ use candle_core::{Result, Tensor};
 
 use crate::checkpoint::{LoadError, hash_rest, metadata};
 use crate::weights::{Delta, Weights};
+use kronecker::Kronecker;
 
 /// Ends of tensors' names and what they are: kohya's, diffusers' older ones and peft's.
-const KINDS: [(&str, Kind); 12] = [
+const KINDS: [(&str, Kind); 19] = [
     (".lora_down.weight", Kind::Down),
     (".lora_up.weight", Kind::Up),
     (".lora_mid.weight", Kind::Middle),
@@ -23,6 +26,13 @@ const KINDS: [(&str, Kind); 12] = [
     (".hada_w1_b", Kind::Down),
     (".hada_w2_a", Kind::SecondUp),
     (".hada_w2_b", Kind::SecondDown),
+    (".lokr_w1", Kind::Kronecker(0)),
+    (".lokr_w1_a", Kind::Kronecker(1)),
+    (".lokr_w1_b", Kind::Kronecker(2)),
+    (".lokr_w2", Kind::Kronecker(3)),
+    (".lokr_w2_a", Kind::Kronecker(4)),
+    (".lokr_w2_b", Kind::Kronecker(5)),
+    (".lokr_t2", Kind::Kronecker(6)),
     (".alpha", Kind::Alpha),
 ];
 /// Beginnings of modules' names and kohya's for the same network.
@@ -40,6 +50,8 @@ enum Kind {
     Middle,
     SecondDown,
     SecondUp,
+    /// Which of the parts of [`Kronecker`].
+    Kronecker(usize),
     Alpha,
 }
 
@@ -51,6 +63,7 @@ struct Module {
     up: Option<Tensor>,
     middle: Option<Tensor>,
     second: [Option<Tensor>; 2],
+    kronecker: Kronecker,
     alpha: Option<f64>,
 }
 
@@ -111,6 +124,7 @@ impl Lora {
                 Kind::Middle => module.middle = Some(tensor),
                 Kind::SecondDown => module.second[1] = Some(tensor),
                 Kind::SecondUp => module.second[0] = Some(tensor),
+                Kind::Kronecker(part) => module.kronecker.0[part] = Some(tensor),
                 Kind::Alpha => {
                     let value = tensor.flatten_all().and_then(|t| t.to_vec1::<f32>());
                     module.alpha = value.ok().and_then(|v| v.first().copied()).map(f64::from);
@@ -118,7 +132,9 @@ impl Lora {
             }
         }
         let unknown = modules.len() + strangers.len();
-        modules.retain(|_, module| module.down.is_some() && module.up.is_some());
+        modules.retain(|_, module| {
+            module.down.is_some() && module.up.is_some() || module.kronecker.is_whole()
+        });
         let unknown = unknown.saturating_sub(modules.len());
         if modules.is_empty() {
             let what =
@@ -187,6 +203,18 @@ fn flat(tensor: &Tensor) -> Result<Tensor> {
     tensor.reshape((tensor.dim(0)?, tensor.elem_count() / tensor.dim(0)?.max(1)))
 }
 
+/// `up · middle · down` for every place of the middle (`[n, m, height, width]`), flattened.
+fn with_middle(up: &Tensor, middle: &Tensor, down: &Tensor) -> Result<Tensor> {
+    let (n, m, height, width) = middle.dims4()?;
+    let places = height * width;
+    let inner = up.matmul(&middle.reshape((n, m * places))?)?;
+    let (outputs, inputs) = (up.dim(0)?, down.dim(1)?);
+    let by_place = inner.reshape((outputs, m, places))?.transpose(1, 2)?.contiguous()?;
+    let product = by_place.reshape((outputs * places, m))?.matmul(down)?;
+    let product = product.reshape((outputs, places, inputs))?.transpose(1, 2)?;
+    flat(&product.contiguous()?)
+}
+
 impl Module {
     fn pair(&self) -> Result<(Tensor, Tensor)> {
         match (&self.up, &self.down) {
@@ -197,25 +225,25 @@ impl Module {
 
     /// alpha by rank, 1 without an alpha.
     fn scale(&self) -> Result<f64> {
+        if self.kronecker.is_whole() {
+            let rank = self.kronecker.rank().map(|rank| rank.max(1) as f64);
+            return Ok(self.alpha.zip(rank).map_or(1.0, |(alpha, rank)| alpha / rank));
+        }
         let (_, down) = self.pair()?;
         Ok(self.alpha.map_or(1.0, |alpha| alpha / down.dim(0).unwrap_or(1).max(1) as f64))
     }
 
     /// `[outputs, the rest]`.
     fn product(&self, ranks: Option<usize>) -> Result<Tensor> {
+        if self.kronecker.is_whole() {
+            return self.kronecker.product();
+        }
         let (up, down) = self.pair()?;
         if let [Some(second_up), Some(second_down)] = &self.second {
             return up.matmul(&down)? * flat(second_up)?.matmul(&flat(second_down)?)?;
         }
         if let Some(middle) = &self.middle {
-            let (n, m, height, width) = middle.dims4()?;
-            let places = height * width;
-            let inner = up.matmul(&middle.reshape((n, m * places))?)?;
-            let (outputs, inputs) = (up.dim(0)?, down.dim(1)?);
-            let by_place = inner.reshape((outputs, m, places))?.transpose(1, 2)?.contiguous()?;
-            let product = by_place.reshape((outputs * places, m))?.matmul(&down)?;
-            let product = product.reshape((outputs, places, inputs))?.transpose(1, 2)?;
-            return flat(&product.contiguous()?);
+            return with_middle(&up, middle, &down);
         }
         let all = down.dim(0)?;
         let used = ranks.map_or(all, |ranks| ranks.min(all));
@@ -224,6 +252,11 @@ impl Module {
 
     /// The shape of the layer that it is for, flattened behind the outputs; none if it fits none.
     fn shape(&self) -> Option<(usize, usize)> {
+        if self.kronecker.is_whole() {
+            let (first, second) = self.kronecker.factors().ok()?;
+            let ((a, b), (c, d)) = (first.dims2().ok()?, second.dims2().ok()?);
+            return Some((a * c, b * d));
+        }
         let (up, down) = self.pair().ok()?;
         let places = match &self.middle {
             Some(middle) => {

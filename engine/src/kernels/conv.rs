@@ -187,7 +187,7 @@ mod tests {
                     &[&kernel.flatten_from(1).unwrap(), &bias.reshape((4, 1)).unwrap()],
                     1,
                 );
-                let patch = Patch { size, stride, padding };
+                let patch = Patch { size, stride, padding, around: false };
                 let found = Conv2d { weight: weight.unwrap(), patch }.forward(&x).unwrap();
                 let expected = x.conv2d(&kernel, padding, stride, 1, 1).unwrap();
                 let expected =

@@ -14,6 +14,7 @@ use super::{
 /// What a run is drawn with; hooks may change most of it until it is used.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "as in RunRequest")]
+#[expect(clippy::struct_excessive_bools, reason = "they are switches of their own")]
 pub struct Params {
     pub is_img2img: bool,
     pub steps: u32,
