@@ -236,13 +236,16 @@ impl Guided<'_> {
         let finished = |x: &Tensor, answer: &Array| -> candle_core::Result<Tensor> {
             Ok(self.finished(x, &Tensor::from_array(answer)?, sigma))
         };
-        let first = || self.unet.forward(&inputs, t, &text, vector.as_ref());
+        let forward = |x: &Array, text: &Array, vector: Option<&Array>| {
+            self.unet.forward_merging(x, t, text, vector, self.settings.token_merging)
+        };
+        let first = || forward(&inputs, &text, vector.as_ref());
         if without_uncond {
             return Ok((finished(&parts, &first()?)?, None));
         }
         if cond.tokens() != uncond.tokens() {
             let cond = finished(&parts, &first()?)?;
-            let uncond = self.unet.forward(&input, t, &other, other_vector.as_ref())?;
+            let uncond = forward(&input, &other, other_vector.as_ref())?;
             return Ok((cond, Some(finished(x, &uncond)?)));
         }
         let vectors = match (vector, other_vector) {
@@ -250,7 +253,7 @@ impl Guided<'_> {
             _ => None,
         };
         let (both, texts) = (Array::cat(&[&inputs, &input], 0)?, Array::cat(&[&text, &other], 0)?);
-        let answer = self.unet.forward(&both, t, &texts, vectors.as_ref())?;
+        let answer = forward(&both, &texts, vectors.as_ref())?;
         let n = parts.batch();
         let cond = finished(&parts, &answer.narrow(0, 0, n)?)?;
         Ok((cond, Some(finished(x, &answer.narrow(0, n, x.batch())?)?)))

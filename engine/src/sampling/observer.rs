@@ -10,8 +10,9 @@ pub struct StepInfo {
     pub step: u32,
     /// The number of steps the sampler makes in all.
     pub total: u32,
-    /// The model call within the step, from 0: the samplers that look ahead (Heun, DPM2,
-    /// DPM2 a, DPM++ 2S a, DPM++ SDE, Restart) make two, the others one.
+    /// The model call within the step, from 0. Heun, DPM2, DPM2 a, DPM++ 2S a, DPM++ SDE and Restart
+    /// look ahead and make two, PLMS in its first step; UniPC two in the first and none in the last; DPM
+    /// fast up to three, DPM adaptive three as often as it tries; the others one.
     pub call: u32,
     /// The noise level of this model call.
     pub sigma: f64,

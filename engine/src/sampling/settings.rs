@@ -40,6 +40,9 @@ pub struct SamplerSettings {
     pub zero_terminal_snr: bool,
     /// Noise levels from 16-bit floats (`use_downcasted_alpha_bar`).
     pub downcast_alphas: bool,
+    /// Share of the tokens that self-attention of whole pictures merges, 0 to 1
+    /// (`token_merging_ratio`).
+    pub token_merging: f64,
     /// The knobs of UniPC.
     pub uni_pc: UniPc,
     /// From latents, makes as many steps as asked for, instead of the share that
@@ -70,6 +73,7 @@ impl Default for SamplerSettings {
             sgm_noise_multiplier: false,
             zero_terminal_snr: false,
             downcast_alphas: false,
+            token_merging: 0.0,
             uni_pc: UniPc::default(),
             fix_steps: false,
             extra_noise: 0.0,

@@ -4,7 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::config::{Level, UnetConfig};
 use super::resnet::Resnet;
-use super::transformer::{Shape, Transformer};
+use super::transformer::{Shape, Told, Transformer};
 use crate::checkpoint::LoadError;
 use crate::kernels::{Conv2d, upsample_nearest};
 use crate::weights::Weights;
@@ -44,10 +44,10 @@ struct Layer {
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, time: &Tensor, text: &Tensor) -> Result<Tensor> {
+    fn forward(&self, x: &Tensor, time: &Tensor, told: Told<'_>) -> Result<Tensor> {
         let x = self.resnet.forward(x, Some(time))?;
         match &self.transformer {
-            Some(transformer) => transformer.forward(&x, text),
+            Some(transformer) => transformer.forward(&x, told),
             None => Ok(x),
         }
     }
@@ -99,11 +99,11 @@ impl Down {
         &self,
         mut x: Tensor,
         time: &Tensor,
-        text: &Tensor,
+        told: Told<'_>,
         skips: &mut Vec<Tensor>,
     ) -> Result<Tensor> {
         for layer in &self.layers {
-            x = layer.forward(&x, time, text)?;
+            x = layer.forward(&x, time, told)?;
             skips.push(x.clone());
         }
         if let Some(shrink) = &self.shrink {
@@ -143,8 +143,8 @@ impl Middle {
         })
     }
 
-    pub(super) fn forward(&self, x: &Tensor, time: &Tensor, text: &Tensor) -> Result<Tensor> {
-        self.second.forward(&self.first.forward(x, time, text)?, Some(time))
+    pub(super) fn forward(&self, x: &Tensor, time: &Tensor, told: Told<'_>) -> Result<Tensor> {
+        self.second.forward(&self.first.forward(x, time, told)?, Some(time))
     }
 }
 
@@ -197,14 +197,14 @@ impl Up {
         &self,
         mut x: Tensor,
         time: &Tensor,
-        text: &Tensor,
+        told: Told<'_>,
         skips: &mut Vec<Tensor>,
     ) -> Result<Tensor> {
         for layer in &self.layers {
             if let Some(skip) = skips.pop() {
                 x = Tensor::cat(&[&x, &skip], 1)?;
             }
-            x = layer.forward(&x, time, text)?;
+            x = layer.forward(&x, time, told)?;
         }
         if let (Some(grow), Some(next)) = (&self.grow, skips.last()) {
             let (_, _, height, width) = next.dims4()?;

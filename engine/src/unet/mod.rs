@@ -2,6 +2,7 @@
 
 mod blocks;
 mod config;
+mod merging;
 mod model;
 mod resnet;
 mod time;

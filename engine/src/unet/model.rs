@@ -4,7 +4,9 @@ use candle_core::{Device, Result, Tensor};
 
 use super::blocks::{Down, Middle, Plan, Up};
 use super::config::UnetConfig;
+use super::merging::Merging;
 use super::time::TimeEmbedding;
+use super::transformer::Told;
 use crate::checkpoint::{LoadError, Source, original_names};
 use crate::kernels::{Conv2d, GroupNorm, Linear, Then};
 
@@ -140,7 +142,21 @@ impl Unet {
         text: &Tensor,
         vector: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let n = x.dim(0)?;
+        self.forward_merging(x, timestep, text, vector, 0.0)
+    }
+
+    /// The same with so large a share of the tokens of whole pictures merged.
+    pub(crate) fn forward_merging(
+        &self,
+        x: &Tensor,
+        timestep: f64,
+        text: &Tensor,
+        vector: Option<&Tensor>,
+        ratio: f64,
+    ) -> Result<Tensor> {
+        let (n, _, height, width) = x.dims4()?;
+        let merging = (ratio > 0.0).then_some(Merging { tokens: height * width, ratio });
+        let told = Told { text, merging };
         let mut time = self.time.forward(&vec![timestep; n])?;
         if let (Some([first, second]), Some(vector)) = (&self.added, vector) {
             time = (time + second.forward(&first.forward(vector)?.silu()?)?)?;
@@ -150,11 +166,11 @@ impl Unet {
         let mut x = self.conv_in.forward(&x)?;
         let mut skips = vec![x.clone()];
         for block in &self.down {
-            x = block.forward(x, &time, text, &mut skips)?;
+            x = block.forward(x, &time, told, &mut skips)?;
         }
-        x = self.middle.forward(&x, &time, text)?;
+        x = self.middle.forward(&x, &time, told)?;
         for block in &self.up {
-            x = block.forward(x, &time, text, &mut skips)?;
+            x = block.forward(x, &time, told, &mut skips)?;
         }
         self.conv_out.forward(&self.norm_out.forward(&x, Then::Silu)?)
     }

@@ -2,6 +2,7 @@
 
 use candle_core::{D, Result, Tensor};
 
+use super::merging::Merging;
 use crate::checkpoint::LoadError;
 use crate::kernels::{GroupNorm, LayerNorm, Linear, Mask, Then, attention, from_tokens, to_tokens};
 use crate::weights::Weights;
@@ -15,6 +16,14 @@ pub(super) struct Shape {
     pub(super) text_width: usize,
     pub(super) groups: usize,
     pub(super) linear_projection: bool,
+}
+
+/// What a call of the network brings beside the latents.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    /// `[n, tokens, text_width]`.
+    pub(super) text: &'a Tensor,
+    pub(super) merging: Option<Merging>,
 }
 
 /// diffusers' `Transformer2DModel`.
@@ -47,13 +56,13 @@ impl Transformer {
         })
     }
 
-    /// `x`: `[n, c, h, w]`; `text`: `[n, tokens, text_width]`.
-    pub(super) fn forward(&self, x: &Tensor, text: &Tensor) -> Result<Tensor> {
+    /// `x`: `[n, c, h, w]`.
+    pub(super) fn forward(&self, x: &Tensor, told: Told<'_>) -> Result<Tensor> {
         let (_, _, height, width) = x.dims4()?;
         let mut t = to_tokens(&self.norm.forward(x, Then::Nothing)?)?;
         t = self.into.forward(&t)?;
         for block in &self.blocks {
-            t = block.forward(&t, text)?;
+            t = block.forward(&t, (height, width), told)?;
         }
         x + from_tokens(&self.out.forward(&t)?, height, width)?
     }
@@ -86,10 +95,23 @@ impl Block {
         })
     }
 
-    fn forward(&self, x: &Tensor, text: &Tensor) -> Result<Tensor> {
+    fn forward(
+        &self,
+        x: &Tensor,
+        (height, width): (usize, usize),
+        told: Told<'_>,
+    ) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
-        let x = (x + self.itself.forward(&h, &h)?)?;
-        let x = (&x + self.text.forward(&self.norm2.forward(&x)?, text)?)?;
+        let merge = told.merging.map(|merging| merging.of(x, height, width)).transpose()?;
+        let attended = match merge.flatten() {
+            Some(merge) => {
+                let h = merge.merged(&h)?;
+                merge.parted(&self.itself.forward(&h, &h)?)?
+            }
+            None => self.itself.forward(&h, &h)?,
+        };
+        let x = (x + attended)?;
+        let x = (&x + self.text.forward(&self.norm2.forward(&x)?, told.text)?)?;
         let h = self.gated.forward(&self.norm3.forward(&x)?)?;
         let inner = h.dim(D::Minus1)? / 2;
         let gate = h.narrow(D::Minus1, inner, inner)?.contiguous()?.gelu_erf()?;

@@ -9,6 +9,7 @@ import types
 from pathlib import Path
 
 import numpy as np
+import tomesd
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel, UniPCMultistepScheduler
 from diffusers.schedulers.scheduling_ddim import rescale_zero_terminal_snr
@@ -401,6 +402,11 @@ def case(kd, name, unet_config, vae_config, text_config, prediction="epsilon", p
     out["x"], out["x_odd"], out["context"] = randn(2, *SHAPE), randn(2, 4, 9, 7), randn(2, 77, width)
     for key, x, t in (("unet_481", "x", 481.0), ("unet_481_37", "x", 481.37), ("unet_odd", "x_odd", 10.5)):
         out[key] = unet(out[x], torch.tensor(t), encoder_hidden_states=out["context"]).sample
+    # Half of the tokens merged, and a picture that patches of two do not divide.
+    tomesd.apply_patch(unet, ratio=0.5, use_rand=False)
+    for key, x, t in (("unet_merged", "x", 481.0), ("unet_merged_odd", "x_odd", 10.5)):
+        out[key] = unet(out[x], torch.tensor(t), encoder_hidden_states=out["context"]).sample
+    tomesd.remove_patch(unet)
     factor = 2 ** (len(vae_config["block_out_channels"]) - 1)
     out["image"] = torch.rand(1, 3, 6 * factor, 4 * factor, generator=g)
     out["image_noise"] = randn(1, 4, 6, 4)

@@ -100,6 +100,11 @@ fn unet_agrees_with_diffusers() {
             let found = unet.forward(reference.array(x), t, context, None).unwrap();
             reference.compare_array(key, &found);
         }
+        for (key, x, t) in [("unet_merged", "x", 481.0), ("unet_merged_odd", "x_odd", 10.5)] {
+            let x = reference.array(x);
+            let found = unet.forward_merging(x, t, context, None, 0.5).unwrap();
+            reference.compare_array(key, &found);
+        }
     }
 }
 

@@ -107,6 +107,7 @@ pub(super) fn settings(
         rho: of.rho,
         beta_alpha: of.beta_dist_alpha,
         beta_beta: of.beta_dist_beta,
+        token_merging: of.token_merging_ratio,
         zero_terminal_snr: of.zero_terminal_snr,
         downcast_alphas: of.use_downcasted_alpha_bar,
         uni_pc: uni_pc(&of.uni_pc)?,

@@ -202,6 +202,11 @@ impl ActiveRun<'_> {
                 let picture = whole.unwrap_or(picture);
                 self.save_sample(batch, index, picture)?;
             }
+            if let Some(overlay) = overlay {
+                let seam = &mut self.hooks.seam;
+                let wanted = (seam.host_bool("save_mask"), seam.host_bool("return_mask"));
+                self.save_beside(batch, index, overlay.mask(), "-mask", wanted)?;
+            }
         }
         Ok(())
     }

@@ -180,6 +180,13 @@ impl ActiveRun<'_> {
         latents: Tensor,
     ) -> Result<Tensor, Ended> {
         let Some(plan) = self.hires.clone() else { return Ok(latents) };
+        if self.hooks.seam.host_bool("save_images_before_highres_fix") {
+            let suffix = "-before-highres-fix";
+            for (index, picture) in to_pictures(&pipeline.decode(&latents)?).into_iter().enumerate()
+            {
+                self.save_beside(batch, index, picture, suffix, (true, false))?;
+            }
+        }
         let latents = enlarged(pipeline.as_ref(), latents, &plan)?;
         let (prompts, tags) = plan.prompts(batch);
         let pipeline = match tags {

@@ -33,6 +33,8 @@ pub(super) struct Overlay {
     mask: GrayImage,
     /// Where the drawn part belongs, unless it is the whole.
     part: Option<Region>,
+    /// Whether it is laid over at all (`overlay_inpaint`).
+    is_laid: bool,
 }
 
 /// The masks of a run.
@@ -47,11 +49,18 @@ struct Masks {
 impl Overlay {
     /// The drawn picture in its place, under what stays of the first one.
     pub(super) fn lay(&self, index: usize, drawn: &RgbImage) -> Option<RgbImage> {
-        let first = self.firsts.get(index % self.firsts.len().max(1))?;
+        let first = self.firsts.get(index % self.firsts.len().max(1)).filter(|_| self.is_laid)?;
         let whole = self.part.map(|part| uncropped(drawn, first.dimensions(), part));
         let drawn = whole.as_ref().unwrap_or(drawn);
         // A hook may have made it another size.
         (drawn.dimensions() == first.dimensions()).then(|| laid_over(drawn, first, &self.mask))
+    }
+}
+
+impl Overlay {
+    /// The mask as a picture.
+    pub(super) fn mask(&self) -> RgbImage {
+        image::DynamicImage::from(self.mask.clone()).to_rgb8()
     }
 }
 
@@ -72,10 +81,12 @@ impl ActiveRun<'_> {
         let strength = self.hooks.seam.host_float("inpainting_mask_weight");
         let pixel_mask = masks.as_ref().map(|it| pixel_mask(&it.drawn));
         let (mut latents, mut shown): (Vec<Tensor>, Vec<Tensor>) = (Vec::new(), Vec::new());
-        let mut overlay = masks.as_ref().map(|it| Overlay {
+        let is_laid = masks.is_some() && self.hooks.seam.host_bool("overlay_inpaint");
+        let mut overlay = masks.as_ref().map(|masks| Overlay {
             firsts: Vec::new(),
-            mask: it.whole.clone(),
-            part: it.part,
+            mask: masks.whole.clone(),
+            part: masks.part,
+            is_laid,
         });
         for picture in images.0 {
             let (picture, first) = self.fitted(picture, mode, masks.as_ref(), fill);
@@ -104,7 +115,6 @@ impl ActiveRun<'_> {
         if let Some(mask) = &mask {
             self.fill_latents(pipeline, &mut latents, mask, fill);
         }
-        let overlay = overlay.filter(|_| self.hooks.seam.host_bool("overlay_inpaint"));
         Ok(Some(Beginning { latents, shown, mask, overlay }))
     }
 

@@ -84,6 +84,10 @@ pub struct SamplerSettings {
     #[serde(default)]
     pub uni_pc: UniPcSettings,
     #[serde(default)]
+    pub token_merging_ratio: f64,
+    #[serde(default)]
+    pub token_merging_ratio_hr: f64,
+    #[serde(default)]
     pub zero_terminal_snr: bool,
     #[serde(default)]
     pub use_downcasted_alpha_bar: bool,

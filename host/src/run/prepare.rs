@@ -143,8 +143,11 @@ impl ActiveRun<'_> {
 
     /// Settings that A1111 fills from options before its run begins.
     fn fill_settings(&mut self) -> SamplerSettings {
+        let (token_merging_ratio, token_merging_ratio_hr) = self.token_merging();
         let seam = &mut self.hooks.seam;
         SamplerSettings {
+            token_merging_ratio,
+            token_merging_ratio_hr,
             eta_ancestral: seam.host_float("eta_ancestral"),
             eta_ddim: seam.host_float("eta_ddim"),
             s_churn: seam.host_float("s_churn"),
@@ -172,6 +175,22 @@ impl ActiveRun<'_> {
             img2img_fix_steps: seam.host_bool("img2img_fix_steps"),
             img2img_extra_noise: seam.host_float("img2img_extra_noise"),
         }
+    }
+
+    /// Shares of tokens that are merged, in the first and in the second pass: A1111's options stand in for
+    /// each other where they are 0.
+    fn token_merging(&mut self) -> (f64, f64) {
+        let seam = &mut self.hooks.seam;
+        let or = |value: f64, other: f64| if value > 0.0 { value } else { other };
+        let ratio = seam.host_float("token_merging_ratio");
+        if self.params.is_img2img {
+            let overridden = self.request.override_settings.contains_key("token_merging_ratio");
+            let own = seam.host_float("token_merging_ratio_img2img");
+            return (if overridden { or(ratio, own) } else { or(own, ratio) }, 0.0);
+        }
+        let second =
+            self.request.hires.is_some().then(|| seam.host_float("token_merging_ratio_hr"));
+        (ratio, second.map_or(0.0, |second| or(second, ratio)))
     }
 
     fn note_prepared(&mut self) -> Result<(), Ended> {

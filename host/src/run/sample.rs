@@ -18,7 +18,7 @@ use super::{
     },
     services::text_settings,
     stage::{Access, Stage},
-    told::tell_settings,
+    told::{Starts, tell_settings},
 };
 
 /// One pass of sampling over a batch.
@@ -76,12 +76,14 @@ impl ActiveRun<'_> {
         // Read where A1111 reads them: plugins steer them until sampling begins.
         self.settings.eta_ancestral = seam.host_float("eta_ancestral");
         self.settings.eta_ddim = seam.host_float("eta_ddim");
-        let noise_multiplier = seam.host_float("initial_noise_multiplier") as f32;
+        let noise_multiplier = seam.host_float("initial_noise_multiplier");
         let heeds = self.runner.provider().catalogue().heeds;
         let is_second = pass.behind.is_some();
         if !is_second {
             let heeds = heeds(&pass.sampler, &pass.scheduler);
-            tell_settings(&mut self.hooks.infotext, heeds, &self.settings, start.is_some());
+            let from_noise = start.is_none();
+            let starts = Starts { from_noise, from_latents: !from_noise || self.hires.is_some() };
+            tell_settings(&mut self.hooks.infotext, heeds, &self.settings, starts);
         }
 
         let (mut cond, mut uncond, padding) = self.encode_prompts(pipeline, pass, &text)?;
@@ -95,8 +97,9 @@ impl ActiveRun<'_> {
         };
         let mut stream = pipeline.noise(&seeds, pass.size.0, pass.size.1);
         let mut noise = stream.first();
-        if start.is_some() && !is_second && (noise_multiplier - 1.0).abs() > f32::EPSILON {
-            noise.data.iter_mut().for_each(|value| *value *= noise_multiplier);
+        if start.is_some() && !is_second && (noise_multiplier - 1.0).abs() > f64::EPSILON {
+            self.hooks.infotext.set("Noise multiplier", noise_multiplier);
+            noise.data.iter_mut().for_each(|value| *value *= noise_multiplier as f32);
         }
         let shown = match start.and_then(|start| start.shown.clone()) {
             Some(shown) => Some(shown),
@@ -117,6 +120,11 @@ impl ActiveRun<'_> {
             noise: stream,
             // A second pass makes all of its steps.
             settings: SamplerSettings {
+                token_merging_ratio: if is_second {
+                    self.settings.token_merging_ratio_hr
+                } else {
+                    self.settings.token_merging_ratio
+                },
                 img2img_fix_steps: is_second || self.settings.img2img_fix_steps,
                 ..self.settings.clone()
             },

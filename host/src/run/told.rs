@@ -3,13 +3,20 @@
 use super::pipeline::{Heeds, SamplerSettings, UniPcSettings};
 use crate::output::infotext::Params;
 
+/// What the passes of a run start from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Starts {
+    pub(super) from_noise: bool,
+    pub(super) from_latents: bool,
+}
+
 /// Settings that the run's sampler heeds and that are not what A1111 v1.10.1 leaves unsaid, under its
 /// keys and in its order.
 pub(super) fn tell_settings(
     to: &mut Params,
     heeds: Heeds,
     settings: &SamplerSettings,
-    is_img2img: bool,
+    starts: Starts,
 ) {
     let s = settings;
     let is = |value: f64, default: f64| (value - default).abs() < f64::EPSILON;
@@ -25,7 +32,7 @@ pub(super) fn tell_settings(
     }
     number(heeds.beta, "Beta scheduler alpha", s.beta_dist_alpha, f64::NAN);
     number(heeds.beta, "Beta scheduler beta", s.beta_dist_beta, f64::NAN);
-    number(is_img2img, "Extra noise", s.img2img_extra_noise, 0.0);
+    number(starts.from_latents, "Extra noise", s.img2img_extra_noise, 0.0);
     number(heeds.eta_ancestral, "Eta", s.eta_ancestral, 1.0);
     number(heeds.eta_ddim, "Eta DDIM", s.eta_ddim, 0.0);
     number(heeds.churn, "Sigma churn", s.s_churn, 0.0);
@@ -41,7 +48,7 @@ pub(super) fn tell_settings(
     };
     flag(!is(s.s_min_uncond, 0.0) && s.s_min_uncond_all, "NGMS all steps");
     flag(s.always_discard_next_to_last_sigma && !heeds.discards, "Discard penultimate sigma");
-    flag(s.sgm_noise_multiplier && heeds.sigmas && !is_img2img, "SGM noise multiplier");
+    flag(s.sgm_noise_multiplier && heeds.sigmas && starts.from_noise, "SGM noise multiplier");
     flag(s.use_downcasted_alpha_bar, "Downcast alphas_cumprod");
     if s.zero_terminal_snr {
         to.set("Noise Schedule", "Zero Terminal SNR");
@@ -75,7 +82,8 @@ mod tests {
 
     fn told(heeds: Heeds, settings: &SamplerSettings) -> Vec<String> {
         let mut params = Params::default();
-        tell_settings(&mut params, heeds, settings, false);
+        let starts = Starts { from_noise: true, from_latents: false };
+        tell_settings(&mut params, heeds, settings, starts);
         params.iter().map(|(key, value)| format!("{key}: {}", value.printed())).collect()
     }
 

@@ -9,10 +9,10 @@ use atelier_host::{
     engine::EngineProvider,
     run::{Hires, InitImages, RunRequest},
 };
-use atelier_suite::{Log, command, plugin};
+use atelier_suite::{Log, command, plugin, root};
 use atelier_testkit::{TestHost, Wiring, both_ways};
 use image::RgbImage;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn host(plugins: &[&str], wiring: Wiring) -> TestHost {
     let plugins: Vec<_> = plugins.iter().map(|name| plugin(name)).collect();
@@ -60,7 +60,7 @@ fn the_picture_is_drawn_over_larger() {
         ..Hires::default()
     };
     let (other, infotext) = draw(&host, own);
-    assert_ne!(other, picture);
+    assert!(other != picture);
     for told in [
         "Hires sampler: Heun",
         "Hires prompt: blue star",
@@ -71,6 +71,55 @@ fn the_picture_is_drawn_over_larger() {
     ] {
         assert!(infotext.contains(told), "{infotext}");
     }
+}
+
+#[test]
+fn tokens_are_merged_where_an_option_says_so() {
+    // The default checkpoint attends where there are fewer tokens only, which are not merged.
+    let models = tempfile::tempdir().expect("a folder");
+    let small = root().join("engine/tests/parity/sd15");
+    let provider = EngineProvider::new(models.path()).with_checkpoint(small);
+    let host = TestHost::with(&[], Wiring::Direct, &json!({}), true, Arc::new(provider));
+    let draw = |hires: Option<Hires>, options: Value| {
+        let mut request = request(&host, hires);
+        request.override_settings = options.as_object().cloned().unwrap_or_default();
+        let picture = host.draw(request).pictures.remove(0);
+        (picture.image, picture.infotext)
+    };
+    let (plain, infotext) = draw(None, json!({}));
+    assert!(!infotext.contains("Token merging"), "{infotext}");
+    let (merged, infotext) = draw(None, json!({ "token_merging_ratio": 0.5 }));
+    assert!(infotext.contains("Token merging ratio: 0.5,"), "{infotext}");
+    assert!(merged != plain);
+
+    let (larger, _) = draw(Some(Hires::default()), json!({}));
+    let both = json!({ "token_merging_ratio": 0.5, "token_merging_ratio_hr": 0.25 });
+    for (options, told) in [
+        (json!({ "token_merging_ratio_hr": 0.25 }), "Token merging ratio hr: 0.25"),
+        (both, "Token merging ratio: 0.5, Token merging ratio hr: 0.25"),
+        (
+            json!({ "token_merging_ratio": 0.5 }),
+            "Token merging ratio: 0.5, Token merging ratio hr: 0.5",
+        ),
+    ] {
+        let (picture, infotext) = draw(Some(Hires::default()), options);
+        assert!(infotext.contains(told), "{infotext}");
+        assert!(picture != larger);
+    }
+}
+
+#[test]
+fn the_first_pass_is_saved_where_an_option_says_so() {
+    let host = host(&[], Wiring::Direct);
+    let mut request = request(&host, Some(Hires::default()));
+    request.override_settings.insert("save_images_before_highres_fix".to_owned(), json!(true));
+    let finished = host.draw(request);
+    assert_eq!(finished.pictures.len(), 1);
+    let saved = &finished.record.outputs;
+    let sizes: Vec<_> = saved.iter().map(|output| (output.width, output.height)).collect();
+    assert_eq!(sizes, [(32, 32), (64, 64)]);
+    let path = saved[0].path.as_ref().expect("a file");
+    assert!(path.to_string_lossy().contains("-before-highres-fix"), "{}", path.display());
 }
 
 #[test]

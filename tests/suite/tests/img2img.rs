@@ -95,6 +95,20 @@ fn a_picture_of_another_size_is_made_to_fit() {
 }
 
 #[test]
+fn more_or_less_noise_is_told() {
+    let host = host();
+    let draw = |multiplier: f64| {
+        let mut request = request(&host, start(64, 64));
+        request.override_settings.insert("initial_noise_multiplier".to_owned(), json!(multiplier));
+        let picture = host.draw(request).pictures.remove(0);
+        (picture.image, picture.infotext)
+    };
+    let ((plain, untold), (other, told)) = (draw(1.0), draw(0.8));
+    assert!(plain != other);
+    assert!(told.contains("Noise multiplier: 0.8") && !untold.contains("Noise"), "{told}");
+}
+
+#[test]
 fn what_the_mask_leaves_is_the_first_picture_to_the_pixel() {
     let host = host();
     let first = start(64, 64);
@@ -155,7 +169,7 @@ fn the_masked_part_alone_is_drawn_and_put_back() {
     for told in ["Inpaint area: Only masked", "Masked area padding: 8", "Size: 64x64"] {
         assert!(infotext.contains(told), "{infotext}");
     }
-    assert_ne!(draw(only(0), json!(true)).0, picture);
+    assert!(draw(only(0), json!(true)).0 != picture);
     // Without the first picture over it, it is what was drawn.
     assert_eq!(draw(only(8), json!(false)).0.dimensions(), (64, 64));
     // Nothing to draw: A1111 draws the whole picture then.
@@ -163,6 +177,25 @@ fn the_masked_part_alone_is_drawn_and_put_back() {
     let (picture, infotext) = draw(black, json!(true));
     assert_eq!(picture.dimensions(), (64, 64));
     assert!(!infotext.contains("Inpaint area"), "{infotext}");
+}
+
+#[test]
+fn the_mask_is_saved_and_answered_where_options_say_so() {
+    let host = host();
+    let mut request =
+        RunRequest { inpaint: Some(inpaint(mask(64, 64))), ..request(&host, start(64, 64)) };
+    let options = json!({ "save_mask": true, "return_mask": true });
+    request.override_settings = options.as_object().cloned().unwrap_or_default();
+    let finished = host.draw(request);
+    let [picture, answered] = &finished.pictures[..] else { panic!("two pictures") };
+    let name = |path: &Option<std::path::PathBuf>| {
+        let path = path.as_ref().expect("a file");
+        path.file_stem().expect("a name").to_string_lossy().into_owned()
+    };
+    let (own, beside) = (name(&picture.path), name(&answered.path));
+    assert!(beside.ends_with("-mask") && !own.ends_with("-mask"), "{own} {beside}");
+    let white = |x: u32, y: u32| answered.image.get_pixel(x, y).0 == [255; 3];
+    assert!(white(32, 32) && !white(2, 2));
 }
 
 #[test]
@@ -243,8 +276,8 @@ fn a_checkpoint_for_inpainting_sees_what_is_around_the_mask() {
     assert!(infotext.contains("Conditional mask weight: 1.0"), "{infotext}");
     assert_eq!(odd_ones(&picture, &start(64, 64)).0, 0);
     // The picture is shown, as far as the option lets it.
-    assert_ne!(draw(start(64, 64), Some(mask(64, 64)), 0.2).0, picture);
-    assert_ne!(draw(start(64, 64), None, 1.0).0, picture);
+    assert!(draw(start(64, 64), Some(mask(64, 64)), 0.2).0 != picture);
+    assert!(draw(start(64, 64), None, 1.0).0 != picture);
     // From noise and in a second pass there is nothing to be shown.
     let hires = Some(Hires::default());
     let request = RunRequest { init_images: None, hires, ..request(&host, start(64, 64)) };

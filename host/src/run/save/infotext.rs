@@ -51,6 +51,8 @@ impl ActiveRun<'_> {
             variation_seed_strength: self.params.subseed_strength,
             denoising_strength: (self.params.is_img2img || self.hires.is_some())
                 .then_some(self.params.denoising_strength),
+            token_merging_ratio: self.settings.token_merging_ratio,
+            token_merging_ratio_hr: self.settings.token_merging_ratio_hr,
             tiling: self.params.tiling,
             conditional_mask_weight,
             seed_resize_from: self.params.seed_resize(),

@@ -28,6 +28,8 @@ use caption::{Caption, Prompts};
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
     Sample,
+    /// What belongs to a sample, under its name with this at the end.
+    Beside(&'static str),
     Grid,
 }
 
@@ -45,6 +47,27 @@ impl ActiveRun<'_> {
         let infotext = self.infotext(&caption);
         let save = self.saves_samples();
         self.keep(Kind::Sample, image, infotext, &caption, save, Some(number))
+    }
+
+    /// Saves what belongs to a picture where samples are saved and `save` says so, and answers it where
+    /// `answer` does.
+    pub(super) fn save_beside(
+        &mut self,
+        batch: &Batch,
+        index: usize,
+        image: RgbImage,
+        suffix: &'static str,
+        (save, answer): (bool, bool),
+    ) -> Result<(), Ended> {
+        if !(save || answer) {
+            return Ok(());
+        }
+        self.hooks.seam.host_enters("save");
+        let (prompts, number) = (Prompts::of(batch, index), self.finished.len());
+        let caption = prompts.caption(batch, index, number as u32);
+        let infotext = self.infotext(&caption);
+        let save = save && self.saves_samples();
+        self.keep(Kind::Beside(suffix), image, infotext, &caption, save, answer.then_some(number))
     }
 
     fn saves_samples(&mut self) -> bool {
@@ -194,10 +217,14 @@ impl ActiveRun<'_> {
             with_infotext.then_some(picture.infotext.as_str()),
             if with_infotext { &more } else { &[] },
         )?;
+        let mut decoration = crate::output::safe_name::component(&name, 200);
+        if let Kind::Beside(suffix) = kind {
+            decoration.push_str(suffix);
+        }
         let target = Target {
             folder: &folder,
             basename: if kind == Kind::Grid { "grid" } else { "" },
-            decoration: &crate::output::safe_name::component(&name, 200),
+            decoration: &decoration,
             extension: format.extension(),
             naming: match (numbered, replace) {
                 (true, _) => Naming::Numbered,

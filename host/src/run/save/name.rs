@@ -38,13 +38,13 @@ impl ActiveRun<'_> {
         caption: &Caption<'_>,
     ) -> (String, PathBuf) {
         let root = match (kind, self.params.is_img2img) {
-            (Kind::Sample, _) => self.samples_folder(),
+            (Kind::Sample | Kind::Beside(_), _) => self.samples_folder(),
             (Kind::Grid, false) => self.output_folder("outdir_grids", "outdir_txt2img_grids"),
             (Kind::Grid, true) => self.output_folder("outdir_grids", "outdir_img2img_grids"),
         };
         let seam = &mut self.hooks.seam;
         let in_folders = match kind {
-            Kind::Sample => seam.host_bool("save_to_dirs"),
+            Kind::Sample | Kind::Beside(_) => seam.host_bool("save_to_dirs"),
             Kind::Grid => seam.host_bool("grid_save_to_dirs"),
         };
         let or = |text: std::sync::Arc<str>, default: &str| {
