@@ -125,7 +125,7 @@ fn calls(sampler: Sampler, step: u32, steps: u32) -> usize {
 fn the_points_come_in_their_order_at_every_step_of_every_sampler() {
     for sampler in Sampler::ALL {
         let mut log = Log::default();
-        Draw { sampler, ..short() }.latents(&mut log).unwrap();
+        Draw { sampler, size: 32, ..short() }.latents(&mut log).unwrap();
         let call = [Point::Denoiser, Point::Denoised, Point::Combine, Point::AfterCfg];
         let ends = log.calls.iter().filter(|(point, _)| *point == Point::AfterStep);
         let steps = ends.count() as u32;
@@ -158,7 +158,7 @@ fn the_points_come_in_their_order_at_every_step_of_every_sampler() {
 #[test]
 fn watching_changes_nothing() {
     for sampler in Sampler::ALL {
-        let draw = Draw { sampler, ..short() };
+        let draw = Draw { sampler, size: 32, ..short() };
         let unobserved = draw.latents(&mut Unobserved).unwrap();
         assert_eq!(draw.latents(&mut Log::default()).unwrap(), unobserved, "{sampler}");
     }

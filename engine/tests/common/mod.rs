@@ -37,6 +37,8 @@ pub struct Draw<'a> {
     pub sampler: Sampler,
     pub steps: u32,
     pub cfg_scale: f64,
+    /// Sides of the picture.
+    pub size: usize,
     pub init: Option<(Tensor, f64)>,
     pub mask: Option<Tensor>,
     pub settings: SamplerSettings,
@@ -51,6 +53,7 @@ impl Default for Draw<'_> {
             sampler: Sampler::Euler,
             steps: 8,
             cfg_scale: 5.0,
+            size: 64,
             init: None,
             mask: None,
             settings: SamplerSettings::default(),
@@ -67,7 +70,7 @@ impl Draw<'_> {
             let prompts = vec![prompt; self.seeds.len()];
             Ok(engine.encode_schedules(&prompts, side, TextSettings::default(), pass)?)
         };
-        let shape = engine.info().latent_shape(64, 64);
+        let shape = engine.info().latent_shape(self.size, self.size);
         let mut rng = ImageRng::new(shape, &self.seeds, &[], 0.0, NoiseSource::Cpu, 0);
         let noise = rng.first();
         let start = match &self.init {

@@ -37,7 +37,8 @@ pub(super) struct Img2img {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Inpainting")]
 struct InpaintArgs {
-    /// A picture whose white (or, where it has any, transparent) part is drawn anew; the rest stays
+    /// A picture whose white part is drawn anew, and the rest stays; the opaque part, if it has a
+    /// transparent one
     #[arg(long, value_name = "PICTURE")]
     mask: Option<PathBuf>,
     /// Draws the other part anew

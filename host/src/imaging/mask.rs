@@ -15,8 +15,8 @@ pub struct Region {
     pub height: u32,
 }
 
-/// The mask that a picture is: its transparency where it has any, else its brightness. With `round` what
-/// is half transparent is one or the other.
+/// The mask that a picture is: what is opaque where any of it is transparent, else its brightness. With
+/// `round` what is half transparent is one or the other.
 #[must_use]
 pub fn binary_mask(picture: &DynamicImage, round: bool) -> GrayImage {
     if picture.color().has_alpha() {

@@ -100,7 +100,7 @@ fn a_part_goes_back_to_its_place() {
 }
 
 #[test]
-fn transparency_is_a_mask_and_else_brightness() {
+fn what_is_opaque_is_a_mask_and_else_what_is_bright() {
     let clear = |alpha| {
         image::DynamicImage::from(image::RgbaImage::from_pixel(2, 2, image::Rgba([9, 9, 9, alpha])))
     };
