@@ -23,6 +23,9 @@ pub enum ResizeMode {
     LatentUpscale,
 }
 
+/// Pixels of a picture on its way to another size.
+const MOST_PIXELS: u64 = 1 << 26;
+
 type Buffer<P> = ImageBuffer<P, Vec<u8>>;
 
 /// A picture or a mask in another size, its parts where the mode puts them; in latents' mode it is
@@ -46,6 +49,10 @@ pub(crate) fn resized<P: Pixel<Subpixel = u8>>(
         ResizeMode::ResizeAndFill if !frame_is_wider => by_width,
         ResizeMode::CropAndResize | ResizeMode::ResizeAndFill => by_height,
     };
+    // A picture as thin as a thread would be made longer than memory: that one is stretched.
+    if size.0 * size.1 > MOST_PIXELS {
+        return scaled(picture, width, height, FilterType::Lanczos3);
+    }
     let side = |value: u64| u32::try_from(value.max(1)).unwrap_or(u32::MAX);
     let (inner_width, inner_height) = (side(size.0), side(size.1));
     let inner = scaled(picture, inner_width, inner_height, FilterType::Lanczos3);
@@ -89,6 +96,10 @@ fn scaled<P: Pixel<Subpixel = u8>>(
     height: u32,
     filter: FilterType,
 ) -> Buffer<P> {
+    if u64::from(width) * u64::from(picture.height()) > MOST_PIXELS {
+        let low = scaled_once(picture, picture.width(), height, filter);
+        return scaled_once(&low, width, height, filter);
+    }
     let wide = scaled_once(picture, width, picture.height(), filter);
     scaled_once(&wide, width, height, filter)
 }

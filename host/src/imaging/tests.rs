@@ -111,3 +111,10 @@ fn what_is_opaque_is_a_mask_and_else_what_is_bright() {
     assert_eq!(value(clear(255), true), 9);
     assert_eq!(value(RgbImage::from_pixel(2, 2, Rgb([255, 0, 0])).into(), true), 76);
 }
+
+#[test]
+fn a_picture_like_a_thread_is_stretched() {
+    let thread = GrayImage::new(1, 1 << 20);
+    let found = resized(&thread, 1024, 8, ResizeMode::CropAndResize);
+    assert_eq!(found.dimensions(), (1024, 8));
+}

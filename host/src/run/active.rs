@@ -209,6 +209,9 @@ fn foresee(
         other => Refused::Request(other.to_string()),
     };
     params.check().map_err(refused)?;
+    if let Some(inpaint) = &request.inpaint {
+        inpaint.check().map_err(refused)?;
+    }
     seam.host_enters("open");
     let name = seam.host_text("sd_model_checkpoint");
     let name = (!name.is_empty()).then_some(&*name);

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::seam::SeamMode;
+use super::{error::RunError, seam::SeamMode};
 use crate::{
     imaging::ResizeMode,
     plugins::{GivenArgs, PluginId},
@@ -42,6 +42,9 @@ impl std::str::FromStr for OnError {
 /// The pictures an img2img run starts from.
 #[derive(Clone, Debug, Default)]
 pub struct InitImages(pub Vec<RgbImage>);
+
+/// Pixels that the edge of a mask is made soft by, at most.
+const MOST_BLUR: u32 = 256;
 
 /// What is put where pictures are drawn anew, before they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +96,21 @@ impl Inpaint {
             inpaint_full_res: true,
             inpaint_full_res_padding: 0,
         }
+    }
+
+    /// What can be wrong with it.
+    ///
+    /// # Errors
+    /// [`RunError::Parameter`].
+    pub(super) fn check(&self) -> Result<(), RunError> {
+        for (field, blur) in [("mask_blur_x", self.mask_blur_x), ("mask_blur_y", self.mask_blur_y)]
+        {
+            if blur > MOST_BLUR {
+                let reason = format!("{blur} is not from 0 to {MOST_BLUR}");
+                return Err(RunError::Parameter { field, reason });
+            }
+        }
+        Ok(())
     }
 
     /// All but the mask, for the record.

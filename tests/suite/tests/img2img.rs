@@ -199,6 +199,18 @@ fn the_mask_is_saved_and_answered_where_options_say_so() {
 }
 
 #[test]
+fn what_would_take_for_ever_is_refused_or_stretched() {
+    let host = host();
+    let soft = Inpaint { mask_blur_y: u32::MAX, ..inpaint(mask(64, 64)) };
+    let soft = RunRequest { inpaint: Some(soft), ..request(&host, start(64, 64)) };
+    let refused = host.run(soft).expect_err("refused").to_string();
+    assert!(refused.contains("mask_blur_y") && refused.contains("0 to 256"), "{refused}");
+    let thread =
+        RunRequest { resize_mode: ResizeMode::CropAndResize, ..request(&host, start(1, 60_000)) };
+    assert_eq!(host.draw(thread).pictures[0].image.dimensions(), (64, 64));
+}
+
+#[test]
 fn the_record_names_the_pictures_as_they_came() {
     let host = host();
     let request =
