@@ -95,15 +95,17 @@ impl Embedding {
 }
 
 /// The embeddings that a checkpoint's prompts are looked through for.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Embeddings {
     pub(crate) all: Vec<Arc<Embedding>>,
     /// For each text encoder its words, which stand for the embeddings in their order.
-    pub(crate) encoders: Vec<EncoderEmbeddings>,
+    encoders: Vec<EncoderEmbeddings>,
+    /// What a text encoder has without any.
+    none: EncoderEmbeddings,
 }
 
 /// What one text encoder has for the embeddings.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct EncoderEmbeddings {
     pub(crate) words: Words,
     /// `[vectors, width]` each.
@@ -125,11 +127,11 @@ impl Embeddings {
                 vectors: all.iter().map(|embedding| embedding.vectors[at].clone()).collect(),
             }
         });
-        Self { encoders: encoders.collect(), all }
+        Self { encoders: encoders.collect(), all, none: EncoderEmbeddings::default() }
     }
 
     /// Those of one text encoder.
-    pub(crate) fn encoder(&self, at: usize) -> EncoderEmbeddings {
-        self.encoders.get(at).cloned().unwrap_or_default()
+    pub(crate) fn encoder(&self, at: usize) -> &EncoderEmbeddings {
+        self.encoders.get(at).unwrap_or(&self.none)
     }
 }

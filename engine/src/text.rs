@@ -106,21 +106,21 @@ impl TextEncoders {
         let Some((second_tokenizer, second)) = &self.second else {
             let left_out = if model.is_open_clip() { 0 } else { left_out };
             let wanted = Wanted { left_out, normed: true, pooled_at: None };
-            let chunks = chunks_of(tokenizer, prompts, settings, &learnt)?;
-            let (data, _) = states(model, &chunks, &learnt, wanted, settings.emphasis)?;
+            let chunks = chunks_of(tokenizer, prompts, settings, learnt)?;
+            let (data, _) = states(model, &chunks, learnt, wanted, settings.emphasis)?;
             let tokens = chunks.len() / prompts.len() * CHUNK;
             return Ok(Conditioning::new(prompts.len(), tokens, model.width(), data)?);
         };
         // SDXL takes the last layer but one of both, and heeds clip_skip only where it is told to.
         let left_out = if settings.xl_clip_skip { left_out } else { 1 };
         let wanted = Wanted { left_out, normed: false, pooled_at: None };
-        let chunks = chunks_of(tokenizer, prompts, settings, &learnt)?;
-        let (one, _) = states(model, &chunks, &learnt, wanted, settings.emphasis)?;
+        let chunks = chunks_of(tokenizer, prompts, settings, learnt)?;
+        let (one, _) = states(model, &chunks, learnt, wanted, settings.emphasis)?;
         let end = Some(second_tokenizer.end());
         let wanted = Wanted { left_out: 1, normed: false, pooled_at: end };
         let learnt = embeddings.encoder(1);
-        let chunks = chunks_of(second_tokenizer, prompts, settings, &learnt)?;
-        let (two, pooled) = states(second, &chunks, &learnt, wanted, settings.emphasis)?;
+        let chunks = chunks_of(second_tokenizer, prompts, settings, learnt)?;
+        let (two, pooled) = states(second, &chunks, learnt, wanted, settings.emphasis)?;
         let rows = one.chunks_exact(model.width()).zip(two.chunks_exact(second.width()));
         let data = rows.flat_map(|(one, two)| one.iter().chain(two).copied()).collect();
         let chunks_each = chunks.len() / prompts.len();

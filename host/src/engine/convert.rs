@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use atelier_engine::{Embedding, Entry, UniPc, UniPcSpacing, UniPcVariant};
 
+use super::unknown;
 use crate::run::pipeline::{
     Conditioning, PipelineError, SamplerSettings, ScheduledConditioning, Start, Tensor,
     TextSettings, UniPcSettings, UsedEmbedding,
@@ -119,16 +120,15 @@ pub(super) fn settings(
 }
 
 fn uni_pc(of: &UniPcSettings) -> Result<UniPc, PipelineError> {
-    let unknown = |kind, name: &String, known: &str| PipelineError::UnknownName {
-        kind,
-        name: name.clone(),
-        known: known.to_owned(),
-    };
     Ok(UniPc {
         variant: UniPcVariant::parse(&of.variant)
-            .ok_or_else(|| unknown("uni_pc_variant", &of.variant, "bh1, bh2, vary_coeff"))?,
+            .ok_or_else(|| unknown("uni_pc_variant", &of.variant, &["bh1", "bh2", "vary_coeff"]))?,
         spacing: UniPcSpacing::parse(&of.skip_type).ok_or_else(|| {
-            unknown("uni_pc_skip_type", &of.skip_type, "time_uniform, time_quadratic, logSNR")
+            unknown(
+                "uni_pc_skip_type",
+                &of.skip_type,
+                &["time_uniform", "time_quadratic", "logSNR"],
+            )
         })?,
         order: of.order,
         lower_order_final: of.lower_order_final,

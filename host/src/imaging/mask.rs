@@ -136,5 +136,7 @@ pub(crate) fn strengthened(mask: &GrayImage) -> GrayImage {
 
 /// What stays of a picture, and the other way around.
 pub(crate) fn kept(mask: &GrayImage) -> GrayImage {
-    GrayImage::from_fn(mask.width(), mask.height(), |x, y| Luma([255 - mask.get_pixel(x, y).0[0]]))
+    let mut mask = mask.clone();
+    image::imageops::invert(&mut mask);
+    mask
 }

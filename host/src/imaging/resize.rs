@@ -61,21 +61,8 @@ pub(crate) fn resized<P: Pixel<Subpixel = u8>>(
     let mut result = Buffer::new(width, height);
     image::imageops::replace(&mut result, &inner, left, top);
     if mode == ResizeMode::ResizeAndFill {
-        if frame_is_wider && left > 0 {
-            let left = left as u32;
-            fill_columns(&mut result, &inner, 0..left, [0, 1]);
-            let right = left + inner_width;
-            let last = inner_width.saturating_sub(1);
-            let behind = (right + left).min(width);
-            fill_columns(&mut result, &inner, right..behind, [last, last.saturating_sub(1)]);
-        } else if top > 0 {
-            let top = top as u32;
-            fill_rows(&mut result, &inner, 0..top, [0, 1]);
-            let bottom = top + inner_height;
-            let last = inner_height.saturating_sub(1);
-            let behind = (bottom + top).min(height);
-            fill_rows(&mut result, &inner, bottom..behind, [last, last.saturating_sub(1)]);
-        }
+        let start = if frame_is_wider { left } else { top };
+        fill(&mut result, &inner, u32::try_from(start).unwrap_or(0), frame_is_wider);
     }
     result
 }
@@ -140,32 +127,30 @@ fn edge<P: Pixel<Subpixel = u8>>(outer: &P, inner: &P) -> P {
     pixel
 }
 
-fn fill_columns<P: Pixel<Subpixel = u8>>(
+/// Fills what is before and behind `inner`, as much behind as before, with its edges: to the sides of
+/// one that is as tall as the frame, else above and below.
+fn fill<P: Pixel<Subpixel = u8>>(
     to: &mut Buffer<P>,
-    from: &Buffer<P>,
-    columns: std::ops::Range<u32>,
-    edges: [u32; 2],
+    inner: &Buffer<P>,
+    start: u32,
+    to_the_sides: bool,
 ) {
-    let [outer, inner] = edges.map(|x| x.min(from.width() - 1));
-    for y in 0..to.height().min(from.height()) {
-        let pixel = edge(from.get_pixel(outer, y), from.get_pixel(inner, y));
-        for x in columns.clone() {
-            to.put_pixel(x, y, pixel);
-        }
-    }
-}
-
-fn fill_rows<P: Pixel<Subpixel = u8>>(
-    to: &mut Buffer<P>,
-    from: &Buffer<P>,
-    rows: std::ops::Range<u32>,
-    edges: [u32; 2],
-) {
-    let [outer, inner] = edges.map(|y| y.min(from.height() - 1));
-    for x in 0..to.width().min(from.width()) {
-        let pixel = edge(from.get_pixel(x, outer), from.get_pixel(x, inner));
-        for y in rows.clone() {
-            to.put_pixel(x, y, pixel);
+    let turned = |(x, y): (u32, u32)| if to_the_sides { (x, y) } else { (y, x) };
+    let ((len, breadth), (side, other)) = (turned(inner.dimensions()), turned(to.dimensions()));
+    let (last, end) = (len - 1, start + len);
+    for (filled, outer, next) in
+        [(0..start, 0, 1.min(last)), (end..(end + start).min(side), last, last.saturating_sub(1))]
+    {
+        for along in 0..breadth.min(other) {
+            let pixel = |at: u32| {
+                let (x, y) = turned((at, along));
+                inner.get_pixel(x, y)
+            };
+            let pixel = edge(pixel(outer), pixel(next));
+            for at in filled.clone() {
+                let (x, y) = turned((at, along));
+                to.put_pixel(x, y, pixel);
+            }
         }
     }
 }

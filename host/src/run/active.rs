@@ -218,9 +218,10 @@ fn foresee(
     let multiple = provider.size_multiple(name).map_err(|error| refused(error.into()))?;
     params.foresee(provider.catalogue(), multiple).map_err(refused)?;
     // Sizes that are the checkpoint's are not known yet.
-    let settled = params.width != 0 && params.height != 0;
-    let plan = HiresPlan::of(request, params, provider.catalogue(), multiple);
-    if settled { plan.map(|_| ()).map_err(refused) } else { Ok(()) }
+    if params.width != 0 && params.height != 0 {
+        HiresPlan::of(request, params, provider.catalogue(), multiple).map_err(refused)?;
+    }
+    Ok(())
 }
 
 fn timestamp(time: &Zoned) -> String {

@@ -205,7 +205,9 @@ impl ActiveRun<'_> {
             if let Some(overlay) = overlay {
                 let seam = &mut self.hooks.seam;
                 let wanted = (seam.host_bool("save_mask"), seam.host_bool("return_mask"));
-                self.save_beside(batch, index, overlay.mask(), "-mask", wanted)?;
+                if wanted.0 || wanted.1 {
+                    self.save_beside(batch, index, overlay.mask(), "-mask", wanted)?;
+                }
             }
         }
         Ok(())

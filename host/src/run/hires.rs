@@ -10,7 +10,7 @@ use super::{
     error::{Ended, RunError},
     execute::{Batch, to_floats, to_pictures},
     extra_networks::{Tag, take_tags},
-    img2img::Beginning,
+    img2img::{Beginning, joined},
     params::{Params, SIDES, STEPS, fits_memory},
     pipeline::{Catalogue, Pipeline, Tensor},
     request::{Hires, RunRequest},
@@ -235,9 +235,7 @@ fn enlarged(pipeline: &dyn Pipeline, latents: Tensor, plan: &HiresPlan) -> Resul
             let picture = enlarged_picture(&picture, width, height, &plan.upscaler);
             rows.push(pipeline.encode(&to_floats(&picture))?);
         }
-        let Some(shape) = rows.first().map(|row| row.shape) else { return Ok(latents) };
-        let shape = [rows.len(), shape[1], shape[2], shape[3]];
-        Tensor { shape, data: rows.into_iter().flat_map(|row| row.data).collect() }
+        joined(&rows, rows.len()).unwrap_or(latents)
     } else {
         pipeline.resize_latents(latents, width, height, &plan.upscaler)?
     };

@@ -7,8 +7,9 @@ use super::{
     active::ActiveRun,
     error::Ended,
     execute::to_floats,
-    pipeline::{NoiseSource, Pipeline, Seeds, Tensor},
+    pipeline::{Pipeline, Seeds, Tensor},
     request::{Inpaint, InpaintingFill},
+    sample::noise_source,
 };
 use crate::imaging::{
     Region, ResizeMode, bicubic, blurred, crop_region, expanded, filled, kept, laid_over, resized,
@@ -55,9 +56,7 @@ impl Overlay {
         // A hook may have made it another size.
         (drawn.dimensions() == first.dimensions()).then(|| laid_over(drawn, first, &self.mask))
     }
-}
 
-impl Overlay {
     /// The mask as a picture.
     pub(super) fn mask(&self) -> RgbImage {
         image::DynamicImage::from(self.mask.clone()).to_rgb8()
@@ -212,10 +211,7 @@ impl ActiveRun<'_> {
                 self.hooks.infotext.set("Masked content", "latent noise");
                 let seeds =
                     self.pictures.all_seeds.iter().copied().take(latents.shape[0]).collect();
-                let source = match &*self.hooks.seam.host_text("randn_source") {
-                    "NV" => NoiseSource::Nv,
-                    _ => NoiseSource::Cpu,
-                };
+                let source = noise_source(&mut self.hooks.seam);
                 let subseeds = Vec::new();
                 let seeds = Seeds {
                     seeds,
@@ -238,7 +234,7 @@ impl ActiveRun<'_> {
 }
 
 /// The latents below each other, from the first again where there are fewer than wanted.
-fn joined(latents: &[Tensor], count: usize) -> Option<Tensor> {
+pub(super) fn joined(latents: &[Tensor], count: usize) -> Option<Tensor> {
     let [_, channels, height, width] = latents.first()?.shape;
     let rows = latents.iter().cycle().take(count);
     let data = rows.flat_map(|latents| latents.data.iter().copied()).collect();
@@ -253,7 +249,5 @@ fn pixel_mask(mask: &GrayImage) -> Tensor {
 
 /// The mask in the size of latents: each place is drawn anew or stays.
 fn latent_mask(mask: &GrayImage, [_, _, height, width]: [usize; 4]) -> Tensor {
-    let small = bicubic(mask, width as u32, height as u32);
-    let data = small.as_raw().iter().map(|value| (f32::from(*value) / 255.0).round()).collect();
-    Tensor { shape: [1, 1, height, width], data }
+    pixel_mask(&bicubic(mask, width as u32, height as u32))
 }

@@ -98,7 +98,8 @@ impl ActiveRun<'_> {
         (self.request.seed, self.request.subseed) = (seed, subseed);
         let varied = self.params.subseed_strength != 0.0;
         let step = |from: i64, index: usize| from.wrapping_add(index as i64);
-        let RunRequest { prompt, negative_prompt, .. } = self.request.clone();
+        let RunRequest { prompt, negative_prompt, .. } = &self.request;
+        let (prompt, negative_prompt) = (prompt.clone(), negative_prompt.clone());
         let (prompt, negative_prompt) = self.styled(&prompt, &negative_prompt)?;
         Ok(Pictures {
             all_prompts: vec![prompt; count],

@@ -16,6 +16,7 @@ use super::{
         NoiseSource, Padding, Pipeline, PipelineError, PromptBatch, SampleJob, SamplerSettings,
         ScheduledConditioning, Seeds, Start, Stop, Tensor, TextSettings, UsedEmbedding,
     },
+    seam::Seam,
     services::text_settings,
     stage::{Access, Stage},
     told::{Starts, tell_settings},
@@ -67,11 +68,7 @@ impl ActiveRun<'_> {
     ) -> Result<Tensor, Ended> {
         let seam = &mut self.hooks.seam;
         let text = text_settings(seam, pass.size);
-        let source = match &*seam.host_text("randn_source") {
-            "NV" => NoiseSource::Nv,
-            // “GPU” means the device that draws, which is a CPU here.
-            _ => NoiseSource::Cpu,
-        };
+        let source = noise_source(seam);
         let ensd = seam.host_int("eta_noise_seed_delta");
         // Read where A1111 reads them: plugins steer them until sampling begins.
         self.settings.eta_ancestral = seam.host_float("eta_ancestral");
@@ -244,12 +241,24 @@ impl ActiveRun<'_> {
     }
 }
 
+/// Where the options want noise to come from, now.
+pub(super) fn noise_source(seam: &mut Seam) -> NoiseSource {
+    match &*seam.host_text("randn_source") {
+        "NV" => NoiseSource::Nv,
+        // “GPU” means the device that draws, which is a CPU here.
+        _ => NoiseSource::Cpu,
+    }
+}
+
 /// What a checkpoint for inpainting is shown where all is to be drawn.
 fn nothing_shown(
     pipeline: &dyn Pipeline,
     (width, height): (u32, u32),
     count: usize,
 ) -> Result<Option<Tensor>, PipelineError> {
+    if !pipeline.model().inpaints {
+        return Ok(None);
+    }
     let shape = [1, 3, height as usize, width as usize];
     let grey = Tensor { shape, data: vec![0.5; shape.iter().product()] };
     let Some(shown) = pipeline.shown(&grey, None, 1.0)? else { return Ok(None) };

@@ -52,6 +52,18 @@ pub fn root() -> PathBuf {
     root.map(Path::to_owned).unwrap_or_default()
 }
 
+/// A host that draws on the default checkpoint, with these plugins.
+///
+/// # Panics
+/// If a plugin does not build or load.
+#[cfg(feature = "engine")]
+pub fn engine_host(plugins: &[&str], wiring: Wiring) -> TestHost {
+    let plugins: Vec<PathBuf> = plugins.iter().map(|name| plugin(name)).collect();
+    let models = tempfile::tempdir().expect("a temporary folder");
+    let provider = atelier_host::engine::EngineProvider::new(models.path());
+    TestHost::with(&plugins, wiring, &json!({}), true, Arc::new(provider))
+}
+
 /// The `atelier` program, built at the first call.
 ///
 /// # Panics

@@ -4,19 +4,10 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use std::{path::PathBuf, sync::Arc};
-
-use atelier_host::{engine::EngineProvider, run::RunRequest};
-use atelier_suite::{Log, child, plugin};
+use atelier_host::run::RunRequest;
+use atelier_suite::{Log, child, engine_host as host};
 use atelier_testkit::{TestHost, Wiring, both_ways};
 use serde_json::{Value, json};
-
-fn host(plugins: &[&str], wiring: Wiring) -> TestHost {
-    let plugins: Vec<PathBuf> = plugins.iter().map(|name| plugin(name)).collect();
-    let models = tempfile::tempdir().expect("a temporary folder");
-    let provider = EngineProvider::new(models.path());
-    TestHost::with(&plugins, wiring, &json!({}), true, Arc::new(provider))
-}
 
 fn request(host: &TestHost) -> RunRequest {
     RunRequest {

@@ -9,17 +9,10 @@ use atelier_host::{
     engine::EngineProvider,
     run::{Hires, InitImages, RunRequest},
 };
-use atelier_suite::{Log, command, plugin, root};
+use atelier_suite::{Log, command, engine_host as host, root};
 use atelier_testkit::{TestHost, Wiring, both_ways};
 use image::RgbImage;
 use serde_json::{Value, json};
-
-fn host(plugins: &[&str], wiring: Wiring) -> TestHost {
-    let plugins: Vec<_> = plugins.iter().map(|name| plugin(name)).collect();
-    let models = tempfile::tempdir().expect("a folder");
-    let provider = EngineProvider::new(models.path());
-    TestHost::with(&plugins, wiring, &json!({}), true, Arc::new(provider))
-}
 
 fn request(host: &TestHost, hires: Option<Hires>) -> RunRequest {
     RunRequest {

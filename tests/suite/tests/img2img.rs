@@ -10,7 +10,7 @@ use atelier_host::{
     imaging::ResizeMode,
     run::{Hires, InitImages, Inpaint, InpaintingFill, RunRequest},
 };
-use atelier_suite::{command, root};
+use atelier_suite::{command, engine_host, root};
 use atelier_testkit::{TestHost, Wiring};
 use image::{GrayImage, Luma, Rgb, RgbImage};
 use safetensors::{SafeTensors, tensor::TensorView};
@@ -31,9 +31,7 @@ fn is_inside(x: u32, y: u32, width: u32, height: u32) -> bool {
 }
 
 fn host() -> TestHost {
-    let models = tempfile::tempdir().expect("a folder");
-    let provider = EngineProvider::new(models.path());
-    TestHost::with(&[], Wiring::Direct, &json!({}), true, Arc::new(provider))
+    engine_host(&[], Wiring::Direct)
 }
 
 fn request(host: &TestHost, picture: RgbImage) -> RunRequest {

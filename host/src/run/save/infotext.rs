@@ -49,8 +49,7 @@ impl ActiveRun<'_> {
             vae: vae_name.map(|vae| vae.name.clone()),
             variation_seed: Some(caption.subseed),
             variation_seed_strength: self.params.subseed_strength,
-            denoising_strength: (self.params.is_img2img || self.hires.is_some())
-                .then_some(self.params.denoising_strength),
+            denoising_strength: self.denoising(),
             token_merging_ratio: self.settings.token_merging_ratio,
             token_merging_ratio_hr: self.settings.token_merging_ratio_hr,
             tiling: self.params.tiling,

@@ -41,12 +41,7 @@ impl ActiveRun<'_> {
         index: usize,
         image: RgbImage,
     ) -> Result<(), Ended> {
-        self.hooks.seam.host_enters("save");
-        let (prompts, number) = (Prompts::of(batch, index), self.finished.len());
-        let caption = prompts.caption(batch, index, number as u32);
-        let infotext = self.infotext(&caption);
-        let save = self.saves_samples();
-        self.keep(Kind::Sample, image, infotext, &caption, save, Some(number))
+        self.keep_one(Kind::Sample, batch, index, image, (true, true))
     }
 
     /// Saves what belongs to a picture where samples are saved and `save` says so, and answers it where
@@ -59,15 +54,29 @@ impl ActiveRun<'_> {
         suffix: &'static str,
         (save, answer): (bool, bool),
     ) -> Result<(), Ended> {
-        if !(save || answer) {
-            return Ok(());
-        }
+        self.keep_one(Kind::Beside(suffix), batch, index, image, (save, answer))
+    }
+
+    fn keep_one(
+        &mut self,
+        kind: Kind,
+        batch: &Batch,
+        index: usize,
+        image: RgbImage,
+        (save, answer): (bool, bool),
+    ) -> Result<(), Ended> {
         self.hooks.seam.host_enters("save");
         let (prompts, number) = (Prompts::of(batch, index), self.finished.len());
         let caption = prompts.caption(batch, index, number as u32);
         let infotext = self.infotext(&caption);
         let save = save && self.saves_samples();
-        self.keep(Kind::Beside(suffix), image, infotext, &caption, save, answer.then_some(number))
+        self.keep(kind, image, infotext, &caption, save, answer.then_some(number))
+    }
+
+    /// How far the pictures that a run or its second pass starts from are left.
+    fn denoising(&self) -> Option<f64> {
+        let leaves = self.params.is_img2img || self.hires.is_some();
+        leaves.then_some(self.params.denoising_strength)
     }
 
     fn saves_samples(&mut self) -> bool {

@@ -85,8 +85,7 @@ impl ActiveRun<'_> {
             model_name: model.map(|model| model.name.as_str()),
             vae: model.and_then(|model| Some(model.vae.as_ref()?.name.as_str())),
             clip_skip,
-            denoising: (self.params.is_img2img || self.hires.is_some())
-                .then_some(self.params.denoising_strength),
+            denoising: self.denoising(),
             user: None,
             batch_index: caption.batch_index,
             batch_size: self.params.batch_size,
