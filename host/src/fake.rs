@@ -9,9 +9,9 @@ use std::sync::{
 };
 
 use crate::run::pipeline::{
-    Catalogue, Checkpoint, Conditioning, Heeds, Lent, ModelInfo, ModelProvider, NoiseStream,
-    Pipeline, PipelineError, Point, SampleJob, ScheduledConditioning, Seeds, Start, StepInfo,
-    StepObserver, Tensor, TextSettings,
+    BlendParts, Catalogue, Checkpoint, Conditioning, Heeds, Lent, ModelInfo, ModelProvider,
+    NoiseStream, Pipeline, PipelineError, Point, SampleJob, ScheduledConditioning, Seeds, Start,
+    StepInfo, StepObserver, Stop, Tensor, TextSettings,
 };
 
 /// Pixels per latent.
@@ -174,14 +174,22 @@ impl Pipeline for FakePipeline {
         job: SampleJob,
         observer: &mut dyn StepObserver,
     ) -> Result<Tensor, PipelineError> {
-        let (mut x, steps) = match job.start {
-            Start::Noise(noise) => (noise, job.steps),
-            Start::Latents { init, noise, denoising_strength, .. } => {
-                let strength = denoising_strength as f32;
-                let mixed = init.data.iter().zip(&noise.data);
-                let data = mixed.map(|(init, noise)| init + noise * strength).collect();
+        let stopped = |stop| PipelineError::Stopped(stop);
+        let (mut x, steps, kept) = match job.start {
+            Start::Noise(noise) => (noise, job.steps, None),
+            Start::Latents { init, mut noise, denoising_strength, mask } => {
+                let mut x = init.clone();
+                add(&mut x.data, &noise.data, denoising_strength as f32);
+                let extra = job.settings.img2img_extra_noise as f32;
+                if extra > 0.0 {
+                    if observer.wants(Point::ExtraNoise) {
+                        let noise = lent(&mut noise);
+                        observer.extra_noise(noise, &init.data, &x.data).map_err(stopped)?;
+                    }
+                    add(&mut x.data, &noise.data, extra);
+                }
                 let steps = (f64::from(job.steps) * denoising_strength).max(1.0) as u32;
-                (Tensor { shape: init.shape, data }, steps)
+                (x, steps, mask.map(|mask| Kept::new(init, &mask)))
             }
         };
         let mut noise = job.noise.into_any().downcast::<FakeNoise>().ok();
@@ -189,7 +197,6 @@ impl Pipeline for FakePipeline {
         for step in 0..steps {
             let sigma = f64::from(steps - step) / f64::from(steps);
             let at = StepInfo { step, total: steps, call: 0, sigma };
-            let stopped = |stop| PipelineError::Stopped(stop);
             let (mut input, mut told) = (x.clone(), sigma);
             let begins = |text: &ScheduledConditioning| text.texts.first().cloned();
             let (mut cond, mut uncond) =
@@ -220,6 +227,9 @@ impl Pipeline for FakePipeline {
                     .combine(at, &input.data, &with.data, &without.data, lent(&mut combined))
                     .map_err(stopped)?;
             }
+            if let Some(kept) = &kept {
+                kept.put_into(&mut combined, Some(at), observer).map_err(stopped)?;
+            }
             if observer.wants(Point::AfterCfg) {
                 observer.after_cfg(at, lent(&mut combined)).map_err(stopped)?;
             }
@@ -228,18 +238,56 @@ impl Pipeline for FakePipeline {
                 *x += (target - *x) * share;
             }
             if let (true, Some(noise)) = (job.sampler == "Euler a", &mut noise) {
-                let amount = 0.02 * job.settings.eta_ancestral as f32;
-                for (x, noise) in x.data.iter_mut().zip(noise.next().data) {
-                    *x += noise * amount;
-                }
+                add(&mut x.data, &noise.next().data, 0.02 * job.settings.eta_ancestral as f32);
             }
             observer.after_step(at, lent(&mut x)).map_err(stopped)?;
+        }
+        if let Some(kept) = &kept {
+            kept.put_into(&mut x, None, observer).map_err(stopped)?;
         }
         Ok(x)
     }
 
     fn build(&self) -> String {
         "fake".to_owned()
+    }
+}
+
+fn add(to: &mut [f32], noise: &[f32], amount: f32) {
+    for (to, noise) in to.iter_mut().zip(noise) {
+        *to += noise * amount;
+    }
+}
+
+/// What stays of a picture.
+struct Kept {
+    init: Vec<f32>,
+    /// How much of each place stays.
+    mask: Vec<f32>,
+}
+
+impl Kept {
+    fn new(init: Tensor, fresh: &Tensor) -> Self {
+        Self { init: init.data, mask: fresh.data.iter().map(|fresh| 1.0 - fresh).collect() }
+    }
+
+    fn put_into(
+        &self,
+        x: &mut Tensor,
+        at: Option<StepInfo>,
+        observer: &mut dyn StepObserver,
+    ) -> Result<(), Stop> {
+        let current = x.data.clone();
+        let plane = self.mask.len().max(1);
+        for (at, (x, init)) in x.data.iter_mut().zip(&self.init).enumerate() {
+            let stays = self.mask[at % plane];
+            *x = *x * (1.0 - stays) + init * stays;
+        }
+        if !observer.wants(Point::Blend) {
+            return Ok(());
+        }
+        let (shape, current, init, mask) = (x.shape, &current, &self.init, &self.mask);
+        observer.blend(at, &BlendParts { shape, current, init, mask }, &mut x.data)
     }
 }
 

@@ -7,7 +7,7 @@ mod resize;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use blend::{filled, laid_over, uncropped};
+pub(crate) use blend::{filled, laid_over, overlay, uncropped};
 pub use mask::{Region, binary_mask};
 pub(crate) use mask::{blurred, crop_region, expanded, kept, strengthened};
 pub use resize::ResizeMode;

@@ -12,8 +12,8 @@
 #include <string.h>
 // The version of the ABI that this header describes.
 #define ATELIER_ABI_MAJOR 1
-#define ATELIER_ABI_MINOR 0
-#define ATELIER_ABI_VERSION "1.0"
+#define ATELIER_ABI_MINOR 1
+#define ATELIER_ABI_VERSION "1.1"
 
 
 // The index that reads a list's length instead of an element.
@@ -70,6 +70,21 @@ typedef enum AtelierHook {
   // The plugin was selected by the request and makes the run out of child runs (A1111's
   // `Script.run`). In place of everything from `process` to `postprocess`.
   ATELIER_HOOK_RUN = 22,
+  // The extra networks of a batch are in the model, before `process_batch`; again in a second
+  // pass whose prompt names others.
+  ATELIER_HOOK_AFTER_EXTRA_NETWORKS_ACTIVATE = 23,
+  // The second pass ("hires fix") is about to begin, before its `process_before_every_sampling`.
+  ATELIER_HOOK_BEFORE_HR = 24,
+  // More noise is about to be put on latents that sampling starts from, behind
+  // `process_before_every_sampling`, where `img2img_extra_noise` is above 0.
+  ATELIER_HOOK_EXTRA_NOISE = 25,
+  // What was drawn and what stays of a picture are put together: within every call of the model,
+  // and once behind the last step.
+  ATELIER_HOOK_ON_MASK_BLEND = 26,
+  // What is laid over one picture, behind `postprocess_image`.
+  ATELIER_HOOK_POSTPROCESS_MASKOVERLAY = 27,
+  // One picture with what was laid over it.
+  ATELIER_HOOK_POSTPROCESS_IMAGE_AFTER_COMPOSITE = 28,
 } AtelierHook;
 
 // A value of the run that a hook may read or, where its stage allows, write.
@@ -120,6 +135,11 @@ typedef enum AtelierField {
   ATELIER_FIELD_DO_NOT_SAVE_SAMPLES = 24,
   // Whether the grid is left unsaved (bool).
   ATELIER_FIELD_DO_NOT_SAVE_GRID = 25,
+  // Whether a mask is rounded, each place of the latents drawn anew or not (bool).
+  ATELIER_FIELD_MASK_ROUND = 26,
+  // Where the drawn part belongs in the whole picture: x, y, width and height in pixels (JSON list of
+  // int), or null where it is the whole.
+  ATELIER_FIELD_PASTE_TO = 27,
   // Prompts of the whole run (list of text).
   ATELIER_FIELD_ALL_PROMPTS = 30,
   // Negative prompts of the whole run (list of text).
@@ -136,8 +156,19 @@ typedef enum AtelierField {
   ATELIER_FIELD_SEEDS = 36,
   // Variation seeds of this batch (list of int).
   ATELIER_FIELD_SUBSEEDS = 37,
+  // The extra networks of the batch: for each kind a list of the parts of every tag (JSON object
+  // of lists of lists of text).
+  ATELIER_FIELD_EXTRA_NETWORKS = 38,
+  // Width of the second pass's pictures in pixels (int).
+  ATELIER_FIELD_HR_WIDTH = 40,
+  // Height of the second pass's pictures in pixels (int).
+  ATELIER_FIELD_HR_HEIGHT = 41,
+  // Steps of the second pass (int).
+  ATELIER_FIELD_HR_STEPS = 42,
   // Noise level of this model call (float).
   ATELIER_FIELD_SIGMA = 50,
+  // Whether sampling is over and this is the last time that latents are put together (bool).
+  ATELIER_FIELD_IS_FINAL_BLEND = 51,
   // File name without folder and ending (text).
   ATELIER_FIELD_FILE_NAME = 60,
   // The infotext of the picture (text).
@@ -182,6 +213,23 @@ typedef enum AtelierBuffer {
   ATELIER_BUFFER_IMAGE = 9,
   // A picture of the last child run (index: which), u8 `[height, width, 3]`, RGB, to look at.
   ATELIER_BUFFER_CHILD_IMAGE = 10,
+  // Latents with noise on them as sampling would start from them, f32 as Buffer.Latents.
+  ATELIER_BUFFER_NOISED = 11,
+  // The latents of the picture that a run starts from, as strong as the latents of the stage, f32
+  // as Buffer.Latents.
+  ATELIER_BUFFER_INIT_LATENTS = 12,
+  // How much of each place stays of that picture, f32 in 0..1, `[1, 1, height, width]` in latents.
+  ATELIER_BUFFER_MASK = 13,
+  // What was drawn and what stays, put together, f32 as Buffer.Latents.
+  ATELIER_BUFFER_BLENDED_LATENTS = 14,
+  // The mask of the run in the size of the whole picture, u8 `[height, width, 1]`; white is drawn
+  // anew.
+  ATELIER_BUFFER_MASK_FOR_OVERLAY = 15,
+  // What is laid over the picture, u8 `[height, width, 4]`, RGBA.
+  ATELIER_BUFFER_OVERLAY_IMAGE = 16,
+  // The picture that the run starts from, in the size of what is laid over, u8 `[height, width, 3]`,
+  // RGB.
+  ATELIER_BUFFER_INIT_IMAGE = 17,
 } AtelierBuffer;
 
 // What happens to an element of a list of buffers.
@@ -544,7 +592,7 @@ ATELIER_EXPORT const AtelierPluginTable *atelier_plugin(void);
  *     ATELIER_MANIFEST("sepia", "Sepia", "1.0.0", postprocess_image, finish)
  *
  * Id, name and version are string literals without quotes or backslashes in them; behind them come the
- * hooks that the plugin answers, at most 24. ATELIER_MANIFEST_WITH takes further fields as JSON before
+ * hooks that the plugin answers, at most 32. ATELIER_MANIFEST_WITH takes further fields as JSON before
  * the hooks: "\"after\":[\"watermark\"]," for instance. It also makes a function `atelier_manifest` for
  * the plugin's table. */
 #define ATELIER_MANIFEST(ID, NAME, VERSION, ...) ATELIER_MANIFEST_WITH(ID, NAME, VERSION, "", __VA_ARGS__)
@@ -571,10 +619,12 @@ ATELIER_EXPORT const AtelierPluginTable *atelier_plugin(void);
 
 /* "a","b" for a, b. */
 #define ATELIER_QUOTED(...)                                                                        \
-  ATELIER_PICK(__VA_ARGS__, Q24, Q23, Q22, Q21, Q20, Q19, Q18, Q17, Q16, Q15, Q14, Q13, Q12, Q11,  \
-               Q10, Q9, Q8, Q7, Q6, Q5, Q4, Q3, Q2, Q1, Q0)(__VA_ARGS__)
+  ATELIER_PICK(__VA_ARGS__, Q32, Q31, Q30, Q29, Q28, Q27, Q26, Q25, Q24, Q23, Q22, Q21, Q20,       \
+               Q19, Q18, Q17, Q16, Q15, Q14, Q13, Q12, Q11, Q10, Q9, Q8, Q7, Q6, Q5, Q4, Q3, Q2,   \
+               Q1, Q0)(__VA_ARGS__)
 #define ATELIER_PICK(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17,   \
-                     a18, a19, a20, a21, a22, a23, a24, name, ...)                                 \
+                     a18, a19, a20, a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32,    \
+                     name, ...)                                                                    \
   ATELIER_##name
 #define ATELIER_Q1(a) "\"" #a "\""
 #define ATELIER_Q2(a, ...) ATELIER_Q1(a) "," ATELIER_Q1(__VA_ARGS__)
@@ -600,6 +650,14 @@ ATELIER_EXPORT const AtelierPluginTable *atelier_plugin(void);
 #define ATELIER_Q22(a, ...) ATELIER_Q1(a) "," ATELIER_Q21(__VA_ARGS__)
 #define ATELIER_Q23(a, ...) ATELIER_Q1(a) "," ATELIER_Q22(__VA_ARGS__)
 #define ATELIER_Q24(a, ...) ATELIER_Q1(a) "," ATELIER_Q23(__VA_ARGS__)
+#define ATELIER_Q25(a, ...) ATELIER_Q1(a) "," ATELIER_Q24(__VA_ARGS__)
+#define ATELIER_Q26(a, ...) ATELIER_Q1(a) "," ATELIER_Q25(__VA_ARGS__)
+#define ATELIER_Q27(a, ...) ATELIER_Q1(a) "," ATELIER_Q26(__VA_ARGS__)
+#define ATELIER_Q28(a, ...) ATELIER_Q1(a) "," ATELIER_Q27(__VA_ARGS__)
+#define ATELIER_Q29(a, ...) ATELIER_Q1(a) "," ATELIER_Q28(__VA_ARGS__)
+#define ATELIER_Q30(a, ...) ATELIER_Q1(a) "," ATELIER_Q29(__VA_ARGS__)
+#define ATELIER_Q31(a, ...) ATELIER_Q1(a) "," ATELIER_Q30(__VA_ARGS__)
+#define ATELIER_Q32(a, ...) ATELIER_Q1(a) "," ATELIER_Q31(__VA_ARGS__)
 
 /* A text that ends with a NUL. */
 static inline AtelierStr atelier_str(const char *text) {

@@ -31,7 +31,7 @@ ATELIER_EXPORT const AtelierPluginTable *atelier_plugin(void);
  *     ATELIER_MANIFEST("sepia", "Sepia", "1.0.0", postprocess_image, finish)
  *
  * Id, name and version are string literals without quotes or backslashes in them; behind them come the
- * hooks that the plugin answers, at most 24. ATELIER_MANIFEST_WITH takes further fields as JSON before
+ * hooks that the plugin answers, at most 32. ATELIER_MANIFEST_WITH takes further fields as JSON before
  * the hooks: "\"after\":[\"watermark\"]," for instance. It also makes a function `atelier_manifest` for
  * the plugin's table. */
 #define ATELIER_MANIFEST(ID, NAME, VERSION, ...) ATELIER_MANIFEST_WITH(ID, NAME, VERSION, "", __VA_ARGS__)
@@ -58,10 +58,12 @@ ATELIER_EXPORT const AtelierPluginTable *atelier_plugin(void);
 
 /* "a","b" for a, b. */
 #define ATELIER_QUOTED(...)                                                                        \
-  ATELIER_PICK(__VA_ARGS__, Q24, Q23, Q22, Q21, Q20, Q19, Q18, Q17, Q16, Q15, Q14, Q13, Q12, Q11,  \
-               Q10, Q9, Q8, Q7, Q6, Q5, Q4, Q3, Q2, Q1, Q0)(__VA_ARGS__)
+  ATELIER_PICK(__VA_ARGS__, Q32, Q31, Q30, Q29, Q28, Q27, Q26, Q25, Q24, Q23, Q22, Q21, Q20,       \
+               Q19, Q18, Q17, Q16, Q15, Q14, Q13, Q12, Q11, Q10, Q9, Q8, Q7, Q6, Q5, Q4, Q3, Q2,   \
+               Q1, Q0)(__VA_ARGS__)
 #define ATELIER_PICK(a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17,   \
-                     a18, a19, a20, a21, a22, a23, a24, name, ...)                                 \
+                     a18, a19, a20, a21, a22, a23, a24, a25, a26, a27, a28, a29, a30, a31, a32,    \
+                     name, ...)                                                                    \
   ATELIER_##name
 #define ATELIER_Q1(a) "\"" #a "\""
 #define ATELIER_Q2(a, ...) ATELIER_Q1(a) "," ATELIER_Q1(__VA_ARGS__)
@@ -87,6 +89,14 @@ ATELIER_EXPORT const AtelierPluginTable *atelier_plugin(void);
 #define ATELIER_Q22(a, ...) ATELIER_Q1(a) "," ATELIER_Q21(__VA_ARGS__)
 #define ATELIER_Q23(a, ...) ATELIER_Q1(a) "," ATELIER_Q22(__VA_ARGS__)
 #define ATELIER_Q24(a, ...) ATELIER_Q1(a) "," ATELIER_Q23(__VA_ARGS__)
+#define ATELIER_Q25(a, ...) ATELIER_Q1(a) "," ATELIER_Q24(__VA_ARGS__)
+#define ATELIER_Q26(a, ...) ATELIER_Q1(a) "," ATELIER_Q25(__VA_ARGS__)
+#define ATELIER_Q27(a, ...) ATELIER_Q1(a) "," ATELIER_Q26(__VA_ARGS__)
+#define ATELIER_Q28(a, ...) ATELIER_Q1(a) "," ATELIER_Q27(__VA_ARGS__)
+#define ATELIER_Q29(a, ...) ATELIER_Q1(a) "," ATELIER_Q28(__VA_ARGS__)
+#define ATELIER_Q30(a, ...) ATELIER_Q1(a) "," ATELIER_Q29(__VA_ARGS__)
+#define ATELIER_Q31(a, ...) ATELIER_Q1(a) "," ATELIER_Q30(__VA_ARGS__)
+#define ATELIER_Q32(a, ...) ATELIER_Q1(a) "," ATELIER_Q31(__VA_ARGS__)
 
 /* A text that ends with a NUL. */
 static inline AtelierStr atelier_str(const char *text) {

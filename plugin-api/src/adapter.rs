@@ -129,6 +129,18 @@ impl<R: Run> RunObject for RunAdapter<R> {
             Hook::Postprocess => run.postprocess(&mut ResultCx::new(entry)),
             Hook::Finish => run.finish(&mut FinishCx::new(entry)),
             Hook::Run => run.run(&mut ScriptCx::new(entry)),
+            Hook::AfterExtraNetworksActivate => {
+                run.after_extra_networks_activate(&mut NetworksCx::new(entry))
+            }
+            Hook::BeforeHr => run.before_hr(&mut HiresCx::new(entry)),
+            Hook::ExtraNoise => run.extra_noise(&mut ExtraNoiseCx::new(entry)),
+            Hook::OnMaskBlend => run.on_mask_blend(&mut MaskBlendCx::new(entry)),
+            Hook::PostprocessMaskoverlay => {
+                run.postprocess_maskoverlay(&mut MaskoverlayCx::new(entry))
+            }
+            Hook::PostprocessImageAfterComposite => {
+                run.postprocess_image_after_composite(&mut ImageCx::new(entry))
+            }
             other => return Err(unanswered(other)),
         })
     }

@@ -17,12 +17,16 @@ use crate::{ArgSpec, HookResult, OptionSpec, PluginError, cx::*};
 /// | *overrides are applied, prompts and seeds prepared, the snapshot taken* | `start` | – |
 /// | the run begins | `process` | all prompts, seeds, parameters |
 /// | every iteration | `before_process_batch`, `process_batch` | the batch's prompts and seeds |
+/// | extra networks are in the model | `after_extra_networks_activate` | – |
+/// | a second pass ("hires fix") begins | `before_hr` | its guidance and strength |
 /// | sampling begins | `process_before_every_sampling` | noise, latents, conditioning |
+/// | from latents, with extra noise | `extra_noise` | the noise |
 /// | every call of the model | `cfg_denoiser`, `cfg_denoised`, `cfg_combine`, `cfg_after_cfg` | its input, its answers, their combination |
+/// | part of a picture stays | `on_mask_blend` | how it is put together with what is drawn |
 /// | every step | `after_step` | the sampler's latents |
 /// | sampling is over | `post_sample` | latents |
 /// | decoded | `postprocess_batch`, `postprocess_batch_list` | pixels; the list of pictures |
-/// | every picture | `postprocess_image`, `before_image_saved`, `image_saved` | the picture, its name and infotext |
+/// | every picture | `postprocess_image`, `postprocess_maskoverlay`, `postprocess_image_after_composite`, `before_image_saved`, `image_saved` | the picture, what is laid over it, its name and infotext |
 /// | several pictures | `image_grid` | columns and rows |
 /// | the end | `postprocess`, `finish` | the answer's pictures and infotexts |
 /// | *in place of all from `process` on, where a request selects the plugin* | `run` | the answer: child runs make it |
@@ -77,6 +81,14 @@ pub trait Run: Sized + Send + 'static {
         Ok(())
     }
 
+    /// The extra networks of the iteration are in the model; again in a second pass. Since ABI 1.1.
+    ///
+    /// # Errors
+    /// See [`PluginError`].
+    fn after_extra_networks_activate(&mut self, cx: &mut NetworksCx<'_>) -> HookResult {
+        Ok(())
+    }
+
     /// The iteration's prompts are final and about to be encoded.
     ///
     /// # Errors
@@ -85,11 +97,28 @@ pub trait Run: Sized + Send + 'static {
         Ok(())
     }
 
+    /// The second pass ("hires fix") is about to begin. Since ABI 1.1.
+    ///
+    /// # Errors
+    /// See [`PluginError`].
+    fn before_hr(&mut self, cx: &mut HiresCx<'_>) -> HookResult {
+        Ok(())
+    }
+
     /// Noise and conditioning are ready; sampling begins.
     ///
     /// # Errors
     /// See [`PluginError`].
     fn process_before_every_sampling(&mut self, cx: &mut SamplingCx<'_>) -> HookResult {
+        Ok(())
+    }
+
+    /// More noise is about to be put on the latents that sampling starts from, where the option
+    /// `img2img_extra_noise` is above 0. Since ABI 1.1.
+    ///
+    /// # Errors
+    /// See [`PluginError`].
+    fn extra_noise(&mut self, cx: &mut ExtraNoiseCx<'_>) -> HookResult {
         Ok(())
     }
 
@@ -114,6 +143,14 @@ pub trait Run: Sized + Send + 'static {
     /// # Errors
     /// See [`PluginError`].
     fn cfg_combine(&mut self, cx: &mut CombineCx<'_>) -> HookResult {
+        Ok(())
+    }
+
+    /// What is drawn and what stays of a picture are put together, where the run has a mask. Since ABI 1.1.
+    ///
+    /// # Errors
+    /// See [`PluginError`].
+    fn on_mask_blend(&mut self, cx: &mut MaskBlendCx<'_>) -> HookResult {
         Ok(())
     }
 
@@ -157,11 +194,27 @@ pub trait Run: Sized + Send + 'static {
         Ok(())
     }
 
-    /// A picture is finished.
+    /// A picture is finished, before what stays of a first one is laid over it.
     ///
     /// # Errors
     /// See [`PluginError`].
     fn postprocess_image(&mut self, cx: &mut ImageCx<'_>) -> HookResult {
+        Ok(())
+    }
+
+    /// What is laid over a picture; called without a mask too, as in A1111. Since ABI 1.1.
+    ///
+    /// # Errors
+    /// See [`PluginError`].
+    fn postprocess_maskoverlay(&mut self, cx: &mut MaskoverlayCx<'_>) -> HookResult {
+        Ok(())
+    }
+
+    /// A picture is finished, with what stays of the first one over it. Since ABI 1.1.
+    ///
+    /// # Errors
+    /// See [`PluginError`].
+    fn postprocess_image_after_composite(&mut self, cx: &mut ImageCx<'_>) -> HookResult {
         Ok(())
     }
 

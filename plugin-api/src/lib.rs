@@ -59,16 +59,17 @@ pub use hooks::{LinkedPlugin, Plugin, Run};
 pub use options::{FromOption, IntoOption, Live, Overrides, RunOptions, Snapshot};
 pub use spec::{ArgSpec, OptionSpec};
 pub use views::{
-    Conditioning, ConditioningMut, Image, ImageMut, OwnedConditioning, OwnedTensor, Tensor,
-    TensorMut,
+    Conditioning, ConditioningMut, Image, ImageMut, Mask, MaskMut, Overlay, OverlayMut,
+    OwnedConditioning, OwnedTensor, Tensor, TensorMut,
 };
 
 /// Everything a plugin usually needs.
 pub mod prelude {
     pub use crate::{
         ArgSpec, Args, Conditioning, ConditioningMut, HookResult, Image, ImageMut, Level, Live,
-        OptionError, OptionSpec, OwnedConditioning, OwnedTensor, Plugin, PluginError, Run,
-        RunOptions, Snapshot, Tensor, TensorMut, cx::*, plugin, plugin_run,
+        Mask, MaskMut, OptionError, OptionSpec, Overlay, OverlayMut, OwnedConditioning,
+        OwnedTensor, Plugin, PluginError, Run, RunOptions, Snapshot, Tensor, TensorMut, cx::*,
+        plugin, plugin_run,
     };
 }
 

@@ -97,6 +97,51 @@ impl ImageMut<'_> {
     }
 }
 
+/// A mask to look at: a byte for each pixel, row by row; 255 is drawn anew, 0 stays.
+#[derive(Clone, Copy, Debug)]
+pub struct Mask<'a> {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// `height × width` bytes.
+    pub data: &'a [u8],
+}
+
+/// A mask to change.
+#[derive(Debug)]
+pub struct MaskMut<'a> {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// `height × width` bytes.
+    pub data: &'a mut [u8],
+}
+
+/// What is laid over a picture, to look at: RGBA bytes, row by row; transparent where the picture below
+/// is seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Overlay<'a> {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// `height × width × 4` bytes.
+    pub data: &'a [u8],
+}
+
+/// What is laid over a picture, to change.
+#[derive(Debug)]
+pub struct OverlayMut<'a> {
+    /// Width in pixels.
+    pub width: usize,
+    /// Height in pixels.
+    pub height: usize,
+    /// `height × width × 4` bytes.
+    pub data: &'a mut [u8],
+}
+
 macro_rules! from_view {
     ($name:ident, $name_mut:ident) => {
         impl<'a> From<View<'a, f32>> for $name<'a> {
@@ -114,15 +159,24 @@ macro_rules! from_view {
 from_view!(Tensor, TensorMut);
 from_view!(Conditioning, ConditioningMut);
 
-impl<'a> From<View<'a, u8>> for Image<'a> {
-    fn from(view: View<'a, u8>) -> Self {
-        let [height, width] = sizes(&view.shape);
-        Self { width, height, data: view.data }
-    }
+macro_rules! from_bytes {
+    ($($name:ident, $name_mut:ident;)+) => { $(
+        impl<'a> From<View<'a, u8>> for $name<'a> {
+            fn from(view: View<'a, u8>) -> Self {
+                let [height, width] = sizes(&view.shape);
+                Self { width, height, data: view.data }
+            }
+        }
+        impl<'a> From<ViewMut<'a, u8>> for $name_mut<'a> {
+            fn from(view: ViewMut<'a, u8>) -> Self {
+                let [height, width] = sizes(&view.shape);
+                Self { width, height, data: view.data }
+            }
+        }
+    )+ };
 }
-impl<'a> From<ViewMut<'a, u8>> for ImageMut<'a> {
-    fn from(view: ViewMut<'a, u8>) -> Self {
-        let [height, width] = sizes(&view.shape);
-        Self { width, height, data: view.data }
-    }
+from_bytes! {
+    Image, ImageMut;
+    Mask, MaskMut;
+    Overlay, OverlayMut;
 }

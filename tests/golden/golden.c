@@ -1,5 +1,5 @@
-/* A plugin that asks its host for everything that ABI 1.0 has, at every hook, and logs the answers. It is
- * built once for a version of the ABI and kept: see README.md. */
+/* A plugin that asks its host for everything that its version of the ABI has, at every hook, and logs the
+ * answers. It is built once for a version and kept: see README.md. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,9 +8,23 @@
 
 #include "atelier_plugin.h"
 
+/* It asks for what 1.GOLDEN_MINOR has. */
+#ifndef GOLDEN_MINOR
+#define GOLDEN_MINOR ATELIER_ABI_MINOR
+#endif
+
 #ifdef GOLDEN_SCRIPT
 /* One that requests select takes no part in other runs. */
 ATELIER_MANIFEST("golden-script", "Golden script", "1.0.0", run, before_image_saved, image_saved, finish);
+#elif GOLDEN_MINOR >= 1
+ATELIER_MANIFEST_WITH("golden-c", "Golden C", "1.1.0", "\"before\":[],\"after\":[\"somebody\"],",
+                      model_loaded, before_process, process, before_process_batch,
+                      after_extra_networks_activate, process_batch, before_hr,
+                      process_before_every_sampling, extra_noise, cfg_denoiser, cfg_denoised,
+                      cfg_combine, on_mask_blend, cfg_after_cfg, after_step, post_sample,
+                      postprocess_batch, postprocess_batch_list, postprocess_image,
+                      postprocess_maskoverlay, postprocess_image_after_composite,
+                      before_image_saved, image_saved, image_grid, postprocess, finish);
 #else
 ATELIER_MANIFEST_WITH("golden-c", "Golden C", "1.0.0", "\"before\":[],\"after\":[\"somebody\"],",
                       model_loaded, before_process, process, before_process_batch, process_batch,
@@ -20,12 +34,16 @@ ATELIER_MANIFEST_WITH("golden-c", "Golden C", "1.0.0", "\"before\":[],\"after\":
                       image_grid, postprocess, finish);
 #endif
 
-/* Every field of ABI 1.0. */
+/* Every field. */
 static const uint32_t FIELDS[] = {1,  2,  3,  4,  5,  6,  10, 11, 12, 13, 14, 15, 16, 17, 18,
                                   19, 20, 21, 22, 23, 24, 25, 30, 31, 32, 33, 34, 35, 36, 37,
-                                  50, 60, 61, 62, 63, 64, 65, 66, 67, 68, 70};
+                                  50, 60, 61, 62, 63, 64, 65, 66, 67, 68, 70,
+#if GOLDEN_MINOR >= 1
+                                  26, 27, 38, 40, 41, 42, 51,
+#endif
+};
 /* Every buffer. */
-enum { FIRST_BUFFER = 1, LAST_BUFFER = 10 };
+enum { FIRST_BUFFER = 1, LAST_BUFFER = GOLDEN_MINOR >= 1 ? 17 : 10 };
 
 struct plugin {
   int made;

@@ -6,7 +6,7 @@ use candle_core::Tensor as Array;
 
 use super::discrete::{DiscreteSchedule, Prediction};
 use super::error::SampleError;
-use super::observer::{Observer, Point, StepInfo, Stop};
+use super::observer::{BlendParts, Observer, Point, StepInfo, Stop};
 use super::padding::Padding;
 use super::settings::SamplerSettings;
 use crate::conditioning::Conditioning;
@@ -31,6 +31,8 @@ pub(super) struct Guided<'a> {
     pub(super) planned: usize,
     /// Model calls made.
     pub(super) calls: usize,
+    /// Where the last call was made, or the run stands before the first.
+    pub(super) at: StepInfo,
     /// The timestep of the next call, where it is not its noise level's.
     pub(super) timestep: Option<f64>,
     /// Whether the negative prompt's answer is kept, and needed at any scale.
@@ -45,25 +47,31 @@ pub(super) struct Guided<'a> {
     pub(super) blend: Option<Blend>,
 }
 
-/// The part of a picture that is drawn anew, and what the rest of it stays.
+/// A picture of which part stays.
 pub(super) struct Blend {
-    pub(super) init: Tensor,
-    /// Share that is drawn anew, for every place.
-    pub(super) fresh: Vec<f32>,
+    /// Its latents.
+    init: Tensor,
+    /// How much of each place stays, `[1, 1, h, w]`.
+    mask: Tensor,
 }
 
 impl Blend {
-    /// `x` with what is kept, which is as strong as `scale` times the picture.
-    pub(super) fn apply(&self, mut x: Tensor, scale: f64) -> Tensor {
-        let scale = scale as f32;
-        let plane = self.fresh.len().max(1);
-        let planes = x.data_mut().chunks_exact_mut(plane).zip(self.init.data().chunks_exact(plane));
-        for (x, init) in planes {
-            for ((x, init), fresh) in x.iter_mut().zip(init).zip(&self.fresh) {
-                *x = *x * fresh + scale * init * (1.0 - fresh);
+    /// Of a picture's latents; `fresh` is how much of each place is drawn anew.
+    pub(super) fn new(init: Tensor, fresh: Tensor) -> Self {
+        Self { init, mask: fresh.map(|fresh| 1.0 - fresh) }
+    }
+
+    /// `x` with what stays.
+    fn apply(&self, x: &Tensor, init: &Tensor) -> Tensor {
+        let mut blended = x.clone();
+        let plane = self.mask.data().len().max(1);
+        let planes = blended.data_mut().chunks_exact_mut(plane);
+        for (x, init) in planes.zip(init.data().chunks_exact(plane)) {
+            for ((x, init), stays) in x.iter_mut().zip(init).zip(self.mask.data()) {
+                *x = *x * (1.0 - stays) + init * stays;
             }
         }
-        x
+        blended
     }
 }
 
@@ -77,8 +85,12 @@ struct Predictions {
 impl Guided<'_> {
     /// The prediction of the finished latents from `x` at `info.sigma`.
     pub(super) fn denoise(&mut self, info: &StepInfo, x: &Tensor) -> Result<Tensor, SampleError> {
+        self.at = *info;
         let sampled = x;
-        let blended = self.blended(info, x);
+        // What A1111 puts in is not noised; here x is divided by what is left of the picture.
+        let level = (info.sigma * info.sigma + 1.0).sqrt();
+        let blended =
+            if self.answers_noise { self.blended(Some(info), x, level as f32)? } else { None };
         let x = blended.as_ref().unwrap_or(x);
         let without_uncond = self.leaves_out_uncond(info.sigma);
         let (cond, uncond) = (self.cond.at(self.calls), self.uncond.at(self.calls));
@@ -120,8 +132,8 @@ impl Guided<'_> {
         }
         let scale = if without_uncond { 1.0 } else { self.cfg_scale };
         let mut combined = self.combine(info, &input, predictions, scale)?;
-        if let Some(blend) = self.blend.as_ref().filter(|_| !self.answers_noise) {
-            combined = blend.apply(combined, 1.0);
+        if !self.answers_noise {
+            combined = self.blended(Some(info), &combined, 1.0)?.unwrap_or(combined);
         }
         if self.observer.wants(Point::AfterCfg) {
             let answer = self.observer.after_cfg(info, &mut combined);
@@ -137,11 +149,48 @@ impl Guided<'_> {
         Ok(combined)
     }
 
-    /// What the model sees of `x` where part of the picture is kept from it. Here x is divided by what is
-    /// left of the picture; what A1111 puts in is not noised.
-    fn blended(&self, info: &StepInfo, x: &Tensor) -> Option<Tensor> {
-        let blend = self.blend.as_ref().filter(|_| self.answers_noise)?;
-        Some(blend.apply(x.clone(), (info.sigma * info.sigma + 1.0).sqrt()))
+    /// `x` with what stays of a picture, `scale` times as strong as it is; `None` where nothing stays.
+    fn blended(
+        &mut self,
+        info: Option<&StepInfo>,
+        x: &Tensor,
+        scale: f32,
+    ) -> Result<Option<Tensor>, SampleError> {
+        let Some(blend) = &self.blend else { return Ok(None) };
+        let init = if is_one(f64::from(scale)) {
+            Cow::Borrowed(&blend.init)
+        } else {
+            Cow::Owned(blend.init.clone().map(|value| value * scale))
+        };
+        let mut blended = blend.apply(x, &init);
+        if self.observer.wants(Point::Blend) {
+            let parts = BlendParts { current: x, init: &init, mask: &blend.mask };
+            let answer = self.observer.blend(info, &parts, &mut blended);
+            checked(&self.at, Point::Blend, answer)?;
+            check_shape(&self.at, Point::Blend, x, &blended)?;
+        }
+        Ok(Some(blended))
+    }
+
+    /// The finished latents with what stays of a picture.
+    pub(super) fn finish(&mut self, x: Tensor) -> Result<Tensor, SampleError> {
+        Ok(self.blended(None, &x, 1.0)?.unwrap_or(x))
+    }
+
+    /// The noise that is put on top of the first where a run starts from latents.
+    pub(super) fn extra_noise(
+        &mut self,
+        mut noise: Tensor,
+        init: &Tensor,
+        noised: &Tensor,
+    ) -> Result<Tensor, SampleError> {
+        if !self.observer.wants(Point::ExtraNoise) {
+            return Ok(noise);
+        }
+        let answer = self.observer.extra_noise(&mut noise, init, noised);
+        checked(&self.at, Point::ExtraNoise, answer)?;
+        check_shape(&self.at, Point::ExtraNoise, init, &noise)?;
+        Ok(noise)
     }
 
     /// Tells the observer of the sampler's new `x`.

@@ -20,7 +20,7 @@ mod unipc;
 
 pub(crate) use discrete::DiscreteSchedule;
 pub use error::SampleError;
-pub use observer::{Observer, Point, StepInfo, Stop, Unobserved};
+pub use observer::{BlendParts, Observer, Point, StepInfo, Stop, Unobserved};
 pub use padding::Padding;
 pub(crate) use run::run;
 pub use run::{SampleJob, Start};

@@ -23,6 +23,10 @@ pub struct StepInfo {
 /// The points of the loop at which an [`Observer`] is called, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Point {
+    /// Before the first step from latents, where there is extra noise.
+    ExtraNoise,
+    /// What is drawn and what stays of a picture are put together.
+    Blend,
     /// Before the model is called.
     Denoiser,
     /// The model has answered, for both conditionings.
@@ -33,6 +37,17 @@ pub enum Point {
     AfterCfg,
     /// The sampler has made its step.
     AfterStep,
+}
+
+/// What is put together where part of a picture stays: `current · (1 − mask) + init · mask`.
+#[derive(Clone, Copy, Debug)]
+pub struct BlendParts<'a> {
+    /// What is drawn.
+    pub current: &'a Tensor,
+    /// The latents of the picture, as strong as `current`.
+    pub init: &'a Tensor,
+    /// How much of each place stays, 0 to 1, `[1, 1, h, w]`.
+    pub mask: &'a Tensor,
 }
 
 /// Why a run ends before its last step.
@@ -58,6 +73,27 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for Stop {
 /// All tensors are in one space, whatever the sampler: `x = picture + sigma · noise`, and the
 /// model's answers are predictions of the finished latents. Every tensor must keep its shape.
 pub trait Observer {
+    /// More noise is about to be put on the latents that sampling starts from: `noised` is `x` with the
+    /// first noise, and [`SamplerSettings::extra_noise`](super::SamplerSettings::extra_noise) times `noise`
+    /// comes on top (A1111's `extra_noise`). Called once, before the first step.
+    fn extra_noise(&mut self, noise: &mut Tensor, x: &Tensor, noised: &Tensor) -> Result<(), Stop> {
+        let _ = (noise, x, noised);
+        Ok(())
+    }
+
+    /// What is drawn and what stays of a picture have been put together in `blended`, which may be
+    /// replaced (A1111's `on_mask_blend`). Called where the job has a mask: before the model by the samplers
+    /// on timesteps, behind `combine` by the others, and once behind the last step, then without `info`.
+    fn blend(
+        &mut self,
+        info: Option<&StepInfo>,
+        parts: &BlendParts<'_>,
+        blended: &mut Tensor,
+    ) -> Result<(), Stop> {
+        let _ = (info, parts, blended);
+        Ok(())
+    }
+
     /// Whether the observer does anything at `point`; `false` spares the copies made for it.
     fn wants(&self, point: Point) -> bool {
         let _ = point;

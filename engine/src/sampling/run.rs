@@ -5,7 +5,7 @@ use super::discrete::DiscreteSchedule;
 use super::dpm_solver::{self, Span};
 use super::error::SampleError;
 use super::kdiffusion;
-use super::observer::Observer;
+use super::observer::{Observer, StepInfo};
 use super::padding::Padding;
 use super::restart;
 use super::sampler::Sampler;
@@ -95,7 +95,7 @@ pub(crate) fn run(
     let steps = steps as usize;
     let blend = match &start {
         Start::Latents { init, mask: Some(mask), .. } => {
-            Some(Blend { init: init.clone(), fresh: mask.data().to_vec() })
+            Some(Blend::new(init.clone(), mask.clone()))
         }
         _ => None,
     };
@@ -114,6 +114,7 @@ pub(crate) fn run(
         observer,
         planned: sampler.calls_of(steps),
         calls: 0,
+        at: StepInfo { step: 0, total: steps as u32, call: 0, sigma: 0.0, sigma_next: 0.0 },
         timestep: None,
         keeps_uncond: false,
         last_uncond: None,
@@ -125,10 +126,7 @@ pub(crate) fn run(
     } else {
         on_timesteps(&mut model, sampler, steps, start, rng)?
     };
-    Ok(match &model.blend {
-        Some(blend) => blend.apply(x, 1.0),
-        None => x,
-    })
+    model.finish(x)
 }
 
 /// The samplers that walk the noise levels of a scheduler.
@@ -163,8 +161,7 @@ fn on_levels(
             let mut sigmas = scheduler.sigmas(sampler, part.steps, schedule, settings);
             let levels = Levels::of(&sigmas);
             sigmas.drain(..part.steps - part.encoded - 1);
-            let factor = (sigmas[0] + settings.extra_noise) as f32;
-            (init.zip(&noise, |x, noise| x + factor * noise), sigmas, levels)
+            (noised(model, init, noise, (1.0, sigmas[0]))?, sigmas, levels)
         }
     };
     // The solvers that have no noise level 0 end at the last above it.
@@ -225,11 +222,9 @@ fn on_timesteps(
             model.planned = sampler.calls_of(part.encoded + 1);
             let mut timesteps = timesteps::timesteps(schedule, part.steps, settings);
             let a = schedule.alpha(timesteps[part.encoded]);
-            let extra = settings.extra_noise * a.sqrt();
-            let (keep, add) = (a.sqrt() as f32, ((1.0 - a).sqrt() + extra) as f32);
             timesteps.truncate(part.encoded);
             let from = timesteps.last().copied().unwrap_or(0);
-            (init.zip(&noise, |x, noise| keep * x + add * noise), timesteps, from)
+            (noised(model, init, noise, (a.sqrt(), (1.0 - a).sqrt()))?, timesteps, from)
         }
     };
     let walk = Walk { model, timesteps: &timesteps };
@@ -241,6 +236,24 @@ fn on_timesteps(
         Sampler::DdimCfgPp => walk.ddim_cfgpp(x, rng, settings),
         _ => walk.ddim(x, rng, settings),
     }
+}
+
+/// Latents and noise, each by its share, and the extra noise of the settings, which is as strong as what
+/// is left of the latents.
+fn noised(
+    model: &mut Guided<'_>,
+    init: Tensor,
+    noise: Tensor,
+    (keep, add): (f64, f64),
+) -> Result<Tensor, SampleError> {
+    let (keep, add) = (keep as f32, add as f32);
+    let x = init.clone().zip(&noise, |x, noise| keep * x + add * noise);
+    let extra = model.settings.extra_noise as f32;
+    if extra <= 0.0 {
+        return Ok(x);
+    }
+    let noise = model.extra_noise(noise, &init, &x.clone().map(|x| x / keep))?;
+    Ok(x.zip(&noise, |x, noise| x + keep * extra * noise))
 }
 
 /// The part of a schedule that is run from latents (A1111 v1.10.1's `setup_img2img_steps`).

@@ -62,11 +62,20 @@ impl Run for MisbehavingRun {
     fn before_process_batch(&mut self, cx: &mut BatchCx<'_>) -> HookResult {
         misbehave(&self.0, "before_process_batch", cx)
     }
+    fn after_extra_networks_activate(&mut self, cx: &mut NetworksCx<'_>) -> HookResult {
+        misbehave(&self.0, "after_extra_networks_activate", cx)
+    }
     fn process_batch(&mut self, cx: &mut BatchCx<'_>) -> HookResult {
         misbehave(&self.0, "process_batch", cx)
     }
+    fn before_hr(&mut self, cx: &mut HiresCx<'_>) -> HookResult {
+        misbehave(&self.0, "before_hr", cx)
+    }
     fn process_before_every_sampling(&mut self, cx: &mut SamplingCx<'_>) -> HookResult {
         misbehave(&self.0, "process_before_every_sampling", cx)
+    }
+    fn extra_noise(&mut self, cx: &mut ExtraNoiseCx<'_>) -> HookResult {
+        misbehave(&self.0, "extra_noise", cx)
     }
     fn cfg_denoiser(&mut self, cx: &mut DenoiserCx<'_>) -> HookResult {
         misbehave(&self.0, "cfg_denoiser", cx)
@@ -76,6 +85,9 @@ impl Run for MisbehavingRun {
     }
     fn cfg_combine(&mut self, cx: &mut CombineCx<'_>) -> HookResult {
         misbehave(&self.0, "cfg_combine", cx)
+    }
+    fn on_mask_blend(&mut self, cx: &mut MaskBlendCx<'_>) -> HookResult {
+        misbehave(&self.0, "on_mask_blend", cx)
     }
     fn cfg_after_cfg(&mut self, cx: &mut AfterCfgCx<'_>) -> HookResult {
         misbehave(&self.0, "cfg_after_cfg", cx)
@@ -94,6 +106,12 @@ impl Run for MisbehavingRun {
     }
     fn postprocess_image(&mut self, cx: &mut ImageCx<'_>) -> HookResult {
         misbehave(&self.0, "postprocess_image", cx)
+    }
+    fn postprocess_maskoverlay(&mut self, cx: &mut MaskoverlayCx<'_>) -> HookResult {
+        misbehave(&self.0, "postprocess_maskoverlay", cx)
+    }
+    fn postprocess_image_after_composite(&mut self, cx: &mut ImageCx<'_>) -> HookResult {
+        misbehave(&self.0, "postprocess_image_after_composite", cx)
     }
     fn before_image_saved(&mut self, cx: &mut SaveCx<'_>) -> HookResult {
         misbehave(&self.0, "before_image_saved", cx)

@@ -60,6 +60,20 @@ impl Stage for BatchCx<'_> {
     }
 }
 
+impl Stage for NetworksCx<'_> {
+    fn change(&mut self) -> HookResult {
+        self.infotext("Misbehaving", GARBAGE)
+    }
+}
+
+impl Stage for HiresCx<'_> {
+    fn change(&mut self) -> HookResult {
+        self.set_cfg_scale(1.0)?;
+        self.set_denoising_strength(0.1)?;
+        self.infotext("Misbehaving", GARBAGE)
+    }
+}
+
 impl Stage for SamplingCx<'_> {
     fn change(&mut self) -> HookResult {
         self.x_mut().data.fill(9.0);
@@ -104,6 +118,8 @@ macro_rules! memory {
 }
 
 memory! {
+    ExtraNoiseCx: noise_mut;
+    MaskBlendCx: blended_mut;
     DenoisedCx: cond_mut uncond_mut;
     CombineCx: combined_mut;
     AfterCfgCx: denoised_mut;
@@ -128,6 +144,18 @@ impl Stage for ImageCx<'_> {
         self.image_mut().data.fill(255);
         self.infotext("Misbehaving", GARBAGE)?;
         self.replace(8, 8)
+    }
+}
+
+impl Stage for MaskoverlayCx<'_> {
+    fn change(&mut self) -> HookResult {
+        if let Some(mask) = self.mask_mut() {
+            mask.data.fill(255);
+        }
+        if let Some(overlay) = self.overlay_mut() {
+            overlay.data.fill(255);
+        }
+        self.infotext("Misbehaving", GARBAGE)
     }
 }
 

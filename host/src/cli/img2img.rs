@@ -47,6 +47,9 @@ struct InpaintArgs {
     /// How soft the mask's edges are made, in pixels
     #[arg(long, value_name = "PIXELS", default_value_t = 4, requires = "mask")]
     mask_blur: u32,
+    /// Mixes what is drawn and what stays where the mask is grey, instead of one or the other
+    #[arg(long, requires = "mask")]
+    soft_mask: bool,
     /// What is put there before it is drawn
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = InpaintingFill::Original, requires = "mask")]
     masked_content: InpaintingFill,
@@ -62,7 +65,8 @@ impl InpaintArgs {
     fn read(&self) -> Result<Option<Inpaint>, Failure> {
         let Some(path) = &self.mask else { return Ok(None) };
         Ok(Some(Inpaint {
-            mask: binary_mask(&read(path)?, true),
+            mask: binary_mask(&read(path)?, !self.soft_mask),
+            mask_round: !self.soft_mask,
             mask_blur_x: self.mask_blur,
             mask_blur_y: self.mask_blur,
             inpainting_mask_invert: self.invert_mask,

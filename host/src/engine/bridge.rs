@@ -1,6 +1,8 @@
 //! The run's observer inside the engine's sampling loop.
 
-use atelier_engine::{Conditioning, Observer, Point, SampleError, StepInfo, Stop, Tensor};
+use atelier_engine::{
+    BlendParts, Conditioning, Observer, Point, SampleError, StepInfo, Stop, Tensor,
+};
 
 use super::convert;
 use crate::run::pipeline::{self, Lent, PipelineError, StepObserver};
@@ -67,12 +69,32 @@ fn put(text: &mut Conditioning, changed: pipeline::Conditioning) -> Result<(), S
 impl Observer for Bridge<'_> {
     fn wants(&self, point: Point) -> bool {
         self.inner.wants(match point {
+            Point::ExtraNoise => pipeline::Point::ExtraNoise,
+            Point::Blend => pipeline::Point::Blend,
             Point::Denoiser => pipeline::Point::Denoiser,
             Point::Denoised => pipeline::Point::Denoised,
             Point::Combine => pipeline::Point::Combine,
             Point::AfterCfg => pipeline::Point::AfterCfg,
             Point::AfterStep => pipeline::Point::AfterStep,
         })
+    }
+
+    fn extra_noise(&mut self, noise: &mut Tensor, x: &Tensor, noised: &Tensor) -> Result<(), Stop> {
+        let outcome = self.inner.extra_noise(lend(noise), x.data(), noised.data());
+        self.pass(outcome)
+    }
+
+    fn blend(
+        &mut self,
+        info: Option<&StepInfo>,
+        parts: &BlendParts<'_>,
+        blended: &mut Tensor,
+    ) -> Result<(), Stop> {
+        let (shape, current) = (parts.current.shape(), parts.current.data());
+        let (init, mask) = (parts.init.data(), parts.mask.data());
+        let parts = pipeline::BlendParts { shape, current, init, mask };
+        let outcome = self.inner.blend(info.map(at), &parts, blended.data_mut());
+        self.pass(outcome)
     }
 
     fn denoiser(

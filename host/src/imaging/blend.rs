@@ -55,14 +55,13 @@ fn composite(under: Rgba<u8>, over: Rgba<u8>) -> Rgba<u8> {
     Rgba([mix(0), mix(1), mix(2), by_255(alpha) as u8])
 }
 
-/// The part of a picture that stays, for [`laid_over`].
-fn overlay(picture: &RgbImage, mask: &GrayImage) -> RgbaImage {
+/// The part of a picture that stays, for [`laid_over`]: opaque where the mask is black.
+pub(crate) fn overlay(picture: &RgbImage, mask: &GrayImage) -> RgbaImage {
     straight(&premultiplied(picture, mask))
 }
 
-/// What stays of the first picture over the one that was drawn.
-pub(crate) fn laid_over(drawn: &RgbImage, first: &RgbImage, mask: &GrayImage) -> RgbImage {
-    let overlay = overlay(first, mask);
+/// The drawn picture under an overlay of the same size.
+pub(crate) fn laid_over(drawn: &RgbImage, overlay: &RgbaImage) -> RgbImage {
     RgbImage::from_fn(drawn.width(), drawn.height(), |x, y| {
         let Rgb([r, g, b]) = *drawn.get_pixel(x, y);
         let Rgba([r, g, b, _]) = composite(Rgba([r, g, b, 255]), *overlay.get_pixel(x, y));

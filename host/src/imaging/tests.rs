@@ -70,7 +70,7 @@ fn masks_are_softened_filled_and_laid_over_as_pillow_does_it() {
     same("filled", &filled(&picture(), &soft));
     let mut drawn = picture();
     imageops::invert(&mut drawn);
-    same("over", &laid_over(&drawn, &picture(), &soft));
+    same("over", &laid_over(&drawn, &overlay(&picture(), &soft)));
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use atelier_plugin_abi::{Buffer, Field, Hook, Value, frame::Frame};
 use image::RgbImage;
+use serde_json::json;
 
 use super::{
     active::ActiveRun,
     comments::without_comments,
     error::{Ended, RunError},
     extra_networks::{Tag, take_tags},
-    img2img::Overlay,
+    img2img::{Laid, Overlay},
     params::Pictures,
     pipeline::{Pipeline, Tensor},
     runner::Picture,
@@ -32,6 +33,15 @@ impl Batch {
             .field(Field::NegativePrompts, Slot::Texts(&mut self.negative_prompts))
             .field(Field::Seeds, Slot::Ints(&mut self.seeds))
             .field(Field::Subseeds, Slot::Ints(&mut self.subseeds))
+    }
+
+    /// Lends it to look at.
+    pub(super) fn show<'a>(&'a self, stage: Stage<'a>) -> Stage<'a> {
+        stage
+            .field(Field::Prompts, Slot::FixedTexts(&self.prompts))
+            .field(Field::NegativePrompts, Slot::FixedTexts(&self.negative_prompts))
+            .field(Field::Seeds, Slot::FixedInts(&self.seeds))
+            .field(Field::Subseeds, Slot::FixedInts(&self.subseeds))
     }
 
     pub(super) fn frame(&self, hook: Hook) -> Frame {
@@ -69,12 +79,10 @@ impl ActiveRun<'_> {
             let tags = take_networks(&mut batch);
             let base = &pipeline;
             let pipeline = self.with_networks(base, &tags);
-            if let Some(services) = &mut self.hooks.services {
-                services.use_pipeline(&pipeline);
-            }
+            self.networks_active(&pipeline, &batch, &tags)?;
             self.batch_hook(Hook::ProcessBatch, &mut batch)?;
             let latents = self.sample(pipeline.as_ref(), &batch, start.as_ref())?;
-            let latents = self.second_pass(base, &pipeline, &batch, latents)?;
+            let latents = self.second_pass(base, &pipeline, &batch, &tags, latents)?;
             let pictures = self.decode(pipeline.as_ref(), &mut batch, latents)?;
             let overlay = start.as_ref().and_then(|start| start.overlay.as_ref());
             self.finish_pictures(&batch, pictures, overlay)?;
@@ -90,13 +98,17 @@ impl ActiveRun<'_> {
 
     fn process(&mut self) -> Result<(), Ended> {
         self.remove_comments();
-        let Self { params, pictures, names, hooks, .. } = self;
+        let Self { params, pictures, names, hooks, request, .. } = self;
         let stage = params
             .lend(Stage::new(), names, false)
             .field(Field::AllPrompts, Slot::Texts(&mut pictures.all_prompts))
             .field(Field::AllNegativePrompts, Slot::Texts(&mut pictures.all_negative_prompts))
             .field(Field::AllSeeds, Slot::Ints(&mut pictures.all_seeds))
             .field(Field::AllSubseeds, Slot::Ints(&mut pictures.all_subseeds));
+        let stage = match &mut request.inpaint {
+            Some(inpaint) => stage.field(Field::MaskRound, Slot::Bool(&mut inpaint.mask_round)),
+            None => stage,
+        };
         hooks.call(Frame::new(Hook::Process), stage)
     }
 
@@ -181,7 +193,7 @@ impl ActiveRun<'_> {
         Ok(pictures)
     }
 
-    /// Picture by picture: the last hook on its pixels, then the file.
+    /// Picture by picture: the last hooks on its pixels, what stays of a first one over it, then the file.
     fn finish_pictures(
         &mut self,
         batch: &Batch,
@@ -190,27 +202,71 @@ impl ActiveRun<'_> {
     ) -> Result<(), Ended> {
         for (index, picture) in pictures.into_iter().enumerate() {
             self.hold_picture(batch, index);
-            let number = self.finished.len() as u32;
-            let frame = Frame { image: number, ..batch.frame(Hook::PostprocessImage) };
-            let mut one = vec![picture];
-            let stage = batch
-                .show_picture(index, self.params.show(Stage::new()))
-                .pictures(&mut one, PictureAccess::Replace);
-            self.hooks.call(frame, stage)?;
-            if let Some(picture) = one.pop() {
-                let whole = overlay.and_then(|overlay| overlay.lay(index, &picture));
-                let picture = whole.unwrap_or(picture);
-                self.save_sample(batch, index, picture)?;
-            }
-            if let Some(overlay) = overlay {
+            let picture = self.picture_hook(Hook::PostprocessImage, batch, index, picture)?;
+            let laid = self.maskoverlay(batch, index, overlay)?;
+            let picture = match &laid {
+                Some(laid) => laid.lay(picture),
+                None => picture,
+            };
+            let hook = Hook::PostprocessImageAfterComposite;
+            let picture = self.picture_hook(hook, batch, index, picture)?;
+            self.save_sample(batch, index, picture)?;
+            if let Some(laid) = laid {
                 let seam = &mut self.hooks.seam;
                 let wanted = (seam.host_bool("save_mask"), seam.host_bool("return_mask"));
                 if wanted.0 || wanted.1 {
-                    self.save_beside(batch, index, overlay.mask(), "-mask", wanted)?;
+                    self.save_beside(batch, index, laid.mask_picture(), "-mask", wanted)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// One picture, which a hook may change and replace.
+    fn picture_hook(
+        &mut self,
+        hook: Hook,
+        batch: &Batch,
+        index: usize,
+        picture: RgbImage,
+    ) -> Result<RgbImage, Ended> {
+        let frame = Frame { image: self.finished.len() as u32, ..batch.frame(hook) };
+        let mut one = vec![picture];
+        let stage = batch
+            .show_picture(index, self.params.show(Stage::new()))
+            .pictures(&mut one, PictureAccess::Replace);
+        self.hooks.call(frame, stage)?;
+        Ok(one.pop().unwrap_or_default())
+    }
+
+    /// What is laid over a picture, which hooks may change. They are called without it too, as in A1111.
+    fn maskoverlay<'o>(
+        &mut self,
+        batch: &Batch,
+        index: usize,
+        overlay: Option<&'o Overlay>,
+    ) -> Result<Option<Laid<'o>>, Ended> {
+        let hook = Hook::PostprocessMaskoverlay;
+        let mut laid = overlay.and_then(|overlay| overlay.of(index));
+        let frame = Frame { image: self.finished.len() as u32, ..batch.frame(hook) };
+        let mut stage = batch.show_picture(index, self.params.show(Stage::new()));
+        if let Some(Laid { first, mask, over, part }) = &mut laid {
+            let shape = |(width, height), channels| [height as usize, width as usize, channels];
+            let (first_shape, mask_shape) =
+                (shape(first.dimensions(), 3), shape(mask.dimensions(), 1));
+            let part = part.map(|part| json!([part.x, part.y, part.width, part.height]));
+            let part = part.map_or(Value::Null, |part| Value::Json(part.to_string().into()));
+            stage = stage
+                .show_bytes(Buffer::InitImage, first_shape, first)
+                .bytes(Buffer::MaskForOverlay, mask_shape, mask)
+                .field(Field::PasteTo, Slot::Fixed(part));
+            if let Some(over) = over {
+                let over_shape = shape(over.dimensions(), 4);
+                stage = stage.bytes(Buffer::OverlayImage, over_shape, over);
+            }
+        }
+        self.hooks.call(frame, stage)?;
+        Ok(laid)
     }
 
     fn postprocess(&mut self) -> Result<(), Ended> {

@@ -2,9 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use atelier_plugin_abi::{Field, Hook, Value};
+use serde_json::json;
+
 use super::{
     active::ActiveRun,
+    error::Ended,
+    execute::Batch,
     pipeline::{LoraOutcome, LoraUse, Pipeline},
+    stage::{Slot, Stage},
 };
 
 /// A tag.
@@ -16,12 +22,15 @@ pub(super) struct Tag {
     pub(super) positional: Vec<String>,
     /// Arguments with names.
     pub(super) named: BTreeMap<String, String>,
+    /// All arguments as they are written.
+    pub(super) written: Vec<String>,
 }
 
 impl Tag {
     fn new(kind: &str, arguments: &str) -> Self {
         let mut tag = Self { kind: kind.to_owned(), ..Self::default() };
         for argument in arguments.split(':') {
+            tag.written.push(argument.to_owned());
             match argument.split_once('=') {
                 // Python's split('=', 2) has three parts then, which A1111 takes for no name.
                 Some((name, value)) if !value.contains('=') => {
@@ -103,6 +112,27 @@ impl ActiveRun<'_> {
             }
         }
         pipeline.clone()
+    }
+
+    /// Networks of a batch are in a pipeline: it is what plugins' services use from here on.
+    pub(super) fn networks_active(
+        &mut self,
+        pipeline: &Arc<dyn Pipeline>,
+        batch: &Batch,
+        tags: &[Tag],
+    ) -> Result<(), Ended> {
+        if let Some(services) = &mut self.hooks.services {
+            services.use_pipeline(pipeline);
+        }
+        let mut networks: BTreeMap<&str, Vec<&[String]>> = BTreeMap::new();
+        for tag in tags {
+            networks.entry(&tag.kind).or_default().push(&tag.written);
+        }
+        let networks = json!(networks).to_string();
+        let stage = batch
+            .show(self.params.show(Stage::new()))
+            .field(Field::ExtraNetworks, Slot::Fixed(Value::Json(networks.into())));
+        self.hooks.call(batch.frame(Hook::AfterExtraNetworksActivate), stage)
     }
 
     fn tell_loras(&mut self, uses: &[LoraUse], outcomes: &[LoraOutcome]) {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use atelier_plugin_abi::{Field, Hook, Value};
 use image::{RgbImage, imageops};
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
     pipeline::{Catalogue, Pipeline, Tensor},
     request::{Hires, RunRequest},
     sample::Pass,
+    stage::{Slot, Stage},
 };
 use crate::{
     imaging::{ResizeMode, resized},
@@ -171,12 +173,13 @@ impl Hires {
 
 impl ActiveRun<'_> {
     /// Draws a batch over, larger. `base` is the checkpoint without extra networks, `pipeline` with those
-    /// of the first pass.
+    /// of the first pass, which `tags` are.
     pub(super) fn second_pass(
         &mut self,
         base: &Arc<dyn Pipeline>,
         pipeline: &Arc<dyn Pipeline>,
         batch: &Batch,
+        tags: &[Tag],
         latents: Tensor,
     ) -> Result<Tensor, Ended> {
         let Some(plan) = self.hires.clone() else { return Ok(latents) };
@@ -188,11 +191,12 @@ impl ActiveRun<'_> {
             }
         }
         let latents = enlarged(pipeline.as_ref(), latents, &plan)?;
-        let (prompts, tags) = plan.prompts(batch);
-        let pipeline = match tags {
-            Some(tags) => self.with_networks(base, &tags),
+        let (prompts, own_tags) = plan.prompts(batch);
+        let pipeline = match &own_tags {
+            Some(tags) => self.with_networks(base, tags),
             None => pipeline.clone(),
         };
+        self.networks_active(&pipeline, batch, own_tags.as_deref().unwrap_or(tags))?;
         let count = batch.negative_prompts.len();
         let negative_prompts = match &plan.negative_prompt {
             Some(prompt) => vec![prompt.clone(); count],
@@ -210,6 +214,24 @@ impl ActiveRun<'_> {
         };
         let start = Beginning { latents, shown: None, mask: None, overlay: None };
         self.sample_pass(pipeline.as_ref(), batch, &pass, Some(&start))
+    }
+}
+
+impl ActiveRun<'_> {
+    /// The last look at the second pass before its noise and conditioning are shown.
+    pub(super) fn before_hr(&mut self, batch: &Batch, pass: &Pass) -> Result<(), Ended> {
+        let Self { params, names, hooks, .. } = self;
+        let int = |value: u32| Slot::Fixed(Value::Int(i64::from(value)));
+        let stage = params
+            .lend(Stage::new(), names, false)
+            .field(Field::HrWidth, int(pass.size.0))
+            .field(Field::HrHeight, int(pass.size.1))
+            .field(Field::HrSteps, int(pass.steps))
+            .field(Field::Prompts, Slot::FixedTexts(&pass.prompts))
+            .field(Field::NegativePrompts, Slot::FixedTexts(&pass.negative_prompts))
+            .field(Field::Seeds, Slot::FixedInts(&batch.seeds))
+            .field(Field::Subseeds, Slot::FixedInts(&batch.subseeds));
+        hooks.call(batch.frame(Hook::BeforeHr), stage)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an img2img run starts from: its pictures in the run's size, the part that is drawn anew, and
 //! what is laid over the result. As A1111 v1.10.1's `StableDiffusionProcessingImg2Img.init`.
 
-use image::{GrayImage, RgbImage, imageops};
+use image::{GrayImage, RgbImage, RgbaImage, imageops};
 
 use super::{
     active::ActiveRun,
@@ -12,8 +12,8 @@ use super::{
     sample::noise_source,
 };
 use crate::imaging::{
-    Region, ResizeMode, bicubic, blurred, crop_region, expanded, filled, kept, laid_over, resized,
-    strengthened, uncropped,
+    self, Region, ResizeMode, bicubic, blurred, crop_region, expanded, filled, kept, laid_over,
+    resized, strengthened, uncropped,
 };
 
 /// What sampling starts from, the same for every batch.
@@ -28,14 +28,26 @@ pub(super) struct Beginning {
     pub(super) overlay: Option<Overlay>,
 }
 
-/// The pictures that a run starts from, where parts of them stay.
+/// What stays of the pictures that a run starts from.
 pub(super) struct Overlay {
-    firsts: Vec<RgbImage>,
+    /// Each picture in the size of the whole, and what is laid over, which is nothing without
+    /// `overlay_inpaint`.
+    pictures: Vec<(RgbImage, Option<RgbaImage>)>,
     mask: GrayImage,
     /// Where the drawn part belongs, unless it is the whole.
     part: Option<Region>,
-    /// Whether it is laid over at all (`overlay_inpaint`).
-    is_laid: bool,
+}
+
+/// What is laid over one picture.
+pub(super) struct Laid<'a> {
+    /// The picture that the run starts from.
+    pub(super) first: &'a RgbImage,
+    /// White is drawn anew, in the size of the whole picture.
+    pub(super) mask: GrayImage,
+    /// What stays, the rest transparent; in the size of the whole picture.
+    pub(super) over: Option<RgbaImage>,
+    /// Where the drawn part belongs, unless it is the whole.
+    pub(super) part: Option<Region>,
 }
 
 /// The masks of a run.
@@ -48,17 +60,25 @@ struct Masks {
 }
 
 impl Overlay {
-    /// The drawn picture in its place, under what stays of the first one.
-    pub(super) fn lay(&self, index: usize, drawn: &RgbImage) -> Option<RgbImage> {
-        let first = self.firsts.get(index % self.firsts.len().max(1)).filter(|_| self.is_laid)?;
-        let whole = self.part.map(|part| uncropped(drawn, first.dimensions(), part));
-        let drawn = whole.as_ref().unwrap_or(drawn);
+    /// What is laid over a picture of a batch.
+    pub(super) fn of(&self, index: usize) -> Option<Laid<'_>> {
+        let (first, over) = self.pictures.get(index % self.pictures.len().max(1))?;
+        Some(Laid { first, mask: self.mask.clone(), over: over.clone(), part: self.part })
+    }
+}
+
+impl Laid<'_> {
+    /// The drawn picture in its place, under what stays.
+    pub(super) fn lay(&self, drawn: RgbImage) -> RgbImage {
+        let Some(over) = &self.over else { return drawn };
+        let whole = self.part.map(|part| uncropped(&drawn, over.dimensions(), part));
+        let drawn = whole.unwrap_or(drawn);
         // A hook may have made it another size.
-        (drawn.dimensions() == first.dimensions()).then(|| laid_over(drawn, first, &self.mask))
+        if drawn.dimensions() == over.dimensions() { laid_over(&drawn, over) } else { drawn }
     }
 
     /// The mask as a picture.
-    pub(super) fn mask(&self) -> RgbImage {
+    pub(super) fn mask_picture(&self) -> RgbImage {
         image::DynamicImage::from(self.mask.clone()).to_rgb8()
     }
 }
@@ -78,14 +98,14 @@ impl ActiveRun<'_> {
         };
         let fill = inpaint.as_ref().map_or(InpaintingFill::Original, |it| it.inpainting_fill);
         let strength = self.hooks.seam.host_float("inpainting_mask_weight");
-        let pixel_mask = masks.as_ref().map(|it| pixel_mask(&it.drawn));
+        let rounds = inpaint.as_ref().is_none_or(|it| it.mask_round);
+        let pixel_mask = masks.as_ref().map(|it| mask_tensor(&it.drawn, rounds));
         let (mut latents, mut shown): (Vec<Tensor>, Vec<Tensor>) = (Vec::new(), Vec::new());
         let is_laid = masks.is_some() && self.hooks.seam.host_bool("overlay_inpaint");
         let mut overlay = masks.as_ref().map(|masks| Overlay {
-            firsts: Vec::new(),
+            pictures: Vec::new(),
             mask: masks.whole.clone(),
             part: masks.part,
-            is_laid,
         });
         for picture in images.0 {
             let (picture, first) = self.fitted(picture, mode, masks.as_ref(), fill);
@@ -93,7 +113,8 @@ impl ActiveRun<'_> {
                 if overlay.mask.dimensions() != first.dimensions() {
                     overlay.mask = resized(&overlay.mask, first.width(), first.height(), mode);
                 }
-                overlay.firsts.push(first);
+                let over = is_laid.then(|| imaging::overlay(&first, &overlay.mask));
+                overlay.pictures.push((first, over));
             }
             let picture = to_floats(&picture);
             let encoded = pipeline.encode(&picture)?;
@@ -110,7 +131,11 @@ impl ActiveRun<'_> {
         let Some(mut latents) = joined(&latents, self.params.batch_size as usize) else {
             return Ok(None);
         };
-        let mask = masks.map(|it| latent_mask(&it.drawn, latents.shape));
+        // In the size of latents.
+        let mask = masks.map(|it| {
+            let [_, _, height, width] = latents.shape;
+            mask_tensor(&bicubic(&it.drawn, width as u32, height as u32), rounds)
+        });
         if let Some(mask) = &mask {
             self.fill_latents(pipeline, &mut latents, mask, fill);
         }
@@ -241,13 +266,9 @@ pub(super) fn joined(latents: &[Tensor], count: usize) -> Option<Tensor> {
     Some(Tensor { shape: [count, channels, height, width], data })
 }
 
-/// The mask as floats, each place drawn anew or not.
-fn pixel_mask(mask: &GrayImage) -> Tensor {
-    let data = mask.as_raw().iter().map(|value| (f32::from(*value) / 255.0).round()).collect();
+/// The mask as floats; with `rounds` each place is drawn anew or stays.
+fn mask_tensor(mask: &GrayImage, rounds: bool) -> Tensor {
+    let shares = mask.as_raw().iter().map(|value| f32::from(*value) / 255.0);
+    let data = shares.map(|share| if rounds { share.round() } else { share }).collect();
     Tensor { shape: [1, 1, mask.height() as usize, mask.width() as usize], data }
-}
-
-/// The mask in the size of latents: each place is drawn anew or stays.
-fn latent_mask(mask: &GrayImage, [_, _, height, width]: [usize; 4]) -> Tensor {
-    pixel_mask(&bicubic(mask, width as u32, height as u32))
 }

@@ -1,12 +1,12 @@
 //! The hooks inside sampling.
 
-use atelier_plugin_abi::{Buffer, Field, Hook, frame::Frame};
+use atelier_plugin_abi::{Buffer, Field, Hook, Value, frame::Frame};
 
 use super::{
     error::Ended,
     events::{RunEvent, RunObserver},
     hooks::Hooks,
-    pipeline::{Conditioning, Lent, Point, StepInfo, StepObserver, Stop},
+    pipeline::{BlendParts, Conditioning, Lent, Point, StepInfo, StepObserver, Stop},
     stage::{Access, Slot, Stage},
 };
 
@@ -27,23 +27,28 @@ pub(super) struct Sampling<'a, 'r> {
 }
 
 impl<'a> Sampling<'a, '_> {
-    fn frame(&self, hook: Hook, at: StepInfo) -> Frame {
-        Frame {
-            iteration: self.iteration,
-            step: at.step,
-            total_steps: at.total,
-            model_call: at.call,
-            sigma: at.sigma,
-            cfg_scale: self.cfg_scale,
-            ..Frame::new(hook)
-        }
+    fn frame(&self, hook: Hook) -> Frame {
+        Frame { iteration: self.iteration, cfg_scale: self.cfg_scale, ..Frame::new(hook) }
     }
 
     fn call<'s>(&mut self, hook: Hook, at: StepInfo, stage: Stage<'s>) -> Result<(), Stop>
     where
         'a: 's,
     {
-        let frame = self.frame(hook, at);
+        let frame = Frame {
+            step: at.step,
+            total_steps: at.total,
+            model_call: at.call,
+            sigma: at.sigma,
+            ..self.frame(hook)
+        };
+        self.call_at(frame, stage)
+    }
+
+    fn call_at<'s>(&mut self, frame: Frame, stage: Stage<'s>) -> Result<(), Stop>
+    where
+        'a: 's,
+    {
         let stage = stage.field(Field::Seeds, Slot::FixedInts(self.seeds));
         self.hooks.call(frame, stage).map_err(|ended| {
             let stop = match &ended {
@@ -59,12 +64,41 @@ impl<'a> Sampling<'a, '_> {
 impl StepObserver for Sampling<'_, '_> {
     fn wants(&self, point: Point) -> bool {
         match point {
+            Point::ExtraNoise => self.hooks.wants(Hook::ExtraNoise),
+            Point::Blend => self.hooks.wants(Hook::OnMaskBlend),
             Point::Denoiser => self.hooks.wants(Hook::CfgDenoiser),
             Point::Denoised => self.hooks.wants(Hook::CfgDenoised),
             Point::Combine => self.hooks.wants(Hook::CfgCombine),
             Point::AfterCfg => self.hooks.wants(Hook::CfgAfterCfg),
             // Progress and cancelling live here.
             Point::AfterStep => true,
+        }
+    }
+
+    fn extra_noise(&mut self, noise: Lent<'_>, x: &[f32], noised: &[f32]) -> Result<(), Stop> {
+        let stage = Stage::new()
+            .tensor(Buffer::Noise, noise.shape, noise.data, Access::Write)
+            .view(Buffer::Latents, noise.shape, x)
+            .view(Buffer::Noised, noise.shape, noised);
+        self.call_at(self.frame(Hook::ExtraNoise), stage)
+    }
+
+    fn blend(
+        &mut self,
+        at: Option<StepInfo>,
+        parts: &BlendParts<'_>,
+        blended: &mut [f32],
+    ) -> Result<(), Stop> {
+        let [_, _, height, width] = parts.shape;
+        let stage = Stage::new()
+            .view(Buffer::Latents, parts.shape, parts.current)
+            .view(Buffer::InitLatents, parts.shape, parts.init)
+            .view(Buffer::Mask, [1, 1, height, width], parts.mask)
+            .tensor(Buffer::BlendedLatents, parts.shape, blended, Access::Write)
+            .field(Field::IsFinalBlend, Slot::Fixed(Value::Bool(at.is_none())));
+        match at {
+            Some(at) => self.call(Hook::OnMaskBlend, at, stage),
+            None => self.call_at(self.frame(Hook::OnMaskBlend), stage),
         }
     }
 

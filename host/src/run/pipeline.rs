@@ -195,6 +195,8 @@ pub struct StepInfo {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "they are the methods of StepObserver")]
 pub enum Point {
+    ExtraNoise,
+    Blend,
     Denoiser,
     Denoised,
     Combine,
@@ -211,6 +213,19 @@ pub struct Lent<'a> {
     pub data: &'a mut [f32],
 }
 
+/// What is put together where part of a picture stays: `current · (1 − mask) + init · mask`.
+#[derive(Debug)]
+pub struct BlendParts<'a> {
+    /// Sizes of the latents.
+    pub shape: [usize; 4],
+    /// What is drawn.
+    pub current: &'a [f32],
+    /// The latents of the picture, as strong as `current`.
+    pub init: &'a [f32],
+    /// How much of each place stays, 0 to 1, `height × width`.
+    pub mask: &'a [f32],
+}
+
 /// Why sampling ends early.
 #[derive(Debug)]
 pub enum Stop {
@@ -224,6 +239,25 @@ pub enum Stop {
 pub trait StepObserver {
     /// Whether anybody looks at a point; where nobody does, nothing is copied out for it.
     fn wants(&self, point: Point) -> bool;
+
+    /// More noise is about to be put on the latents `x` that sampling starts from; `noised` is what they
+    /// are so far. Called where [`SamplerSettings::img2img_extra_noise`] is above 0.
+    ///
+    /// # Errors
+    /// To end sampling.
+    fn extra_noise(&mut self, noise: Lent<'_>, x: &[f32], noised: &[f32]) -> Result<(), Stop>;
+
+    /// What is drawn and what stays of a picture have been put together; `blended` may be replaced. The
+    /// last time, behind all steps, `at` is `None`.
+    ///
+    /// # Errors
+    /// To end sampling.
+    fn blend(
+        &mut self,
+        at: Option<StepInfo>,
+        parts: &BlendParts<'_>,
+        blended: &mut [f32],
+    ) -> Result<(), Stop>;
 
     /// The model is about to be called; changes are for this call only.
     ///

@@ -69,6 +69,10 @@ pub struct Inpaint {
     /// JSON: the record names its blob.
     #[serde(skip)]
     pub mask: GrayImage,
+    /// Whether each place of the latents is drawn anew or stays; else where the mask is grey both are
+    /// mixed.
+    #[serde(default = "yes")]
+    pub mask_round: bool,
     /// How soft its edges are made along x, in pixels.
     pub mask_blur_x: u32,
     /// The same along y.
@@ -83,12 +87,18 @@ pub struct Inpaint {
     pub inpaint_full_res_padding: u32,
 }
 
+/// For requests from before there was a choice.
+fn yes() -> bool {
+    true
+}
+
 impl Inpaint {
     /// With A1111's defaults.
     #[must_use]
     pub fn new(mask: GrayImage) -> Self {
         Self {
             mask,
+            mask_round: true,
             mask_blur_x: 4,
             mask_blur_y: 4,
             inpainting_mask_invert: false,

@@ -102,6 +102,9 @@ impl ActiveRun<'_> {
             Some(shown) => Some(shown),
             None => nothing_shown(pipeline, pass.size, batch.seeds.len())?,
         };
+        if is_second {
+            self.before_hr(batch, pass)?;
+        }
         let start = self.before_sampling(batch, noise, start, &mut cond, &mut uncond)?;
         let shown = shown.map(|shown| first_rows(&shown, batch.seeds.len()));
         let job = SampleJob {

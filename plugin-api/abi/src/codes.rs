@@ -99,6 +99,21 @@ codes! {
         /// The plugin was selected by the request and makes the run out of child runs (A1111's
         /// `Script.run`). In place of everything from `process` to `postprocess`.
         Run = 22 => "run",
+        /// The extra networks of a batch are in the model, before `process_batch`; again in a second
+        /// pass whose prompt names others.
+        AfterExtraNetworksActivate = 23 => "after_extra_networks_activate",
+        /// The second pass ("hires fix") is about to begin, before its `process_before_every_sampling`.
+        BeforeHr = 24 => "before_hr",
+        /// More noise is about to be put on latents that sampling starts from, behind
+        /// `process_before_every_sampling`, where `img2img_extra_noise` is above 0.
+        ExtraNoise = 25 => "extra_noise",
+        /// What was drawn and what stays of a picture are put together: within every call of the model,
+        /// and once behind the last step.
+        OnMaskBlend = 26 => "on_mask_blend",
+        /// What is laid over one picture, behind `postprocess_image`.
+        PostprocessMaskoverlay = 27 => "postprocess_maskoverlay",
+        /// One picture with what was laid over it.
+        PostprocessImageAfterComposite = 28 => "postprocess_image_after_composite",
     }
 }
 
@@ -161,6 +176,12 @@ codes! {
         /// Whether the grid is left unsaved (bool).
         DoNotSaveGrid = 25 => "do_not_save_grid",
 
+        /// Whether a mask is rounded, each place of the latents drawn anew or not (bool).
+        MaskRound = 26 => "mask_round",
+        /// Where the drawn part belongs in the whole picture: x, y, width and height in pixels (JSON list of
+        /// int), or null where it is the whole.
+        PasteTo = 27 => "paste_to",
+
         /// Prompts of the whole run (list of text).
         AllPrompts = 30 => "all_prompts",
         /// Negative prompts of the whole run (list of text).
@@ -177,9 +198,21 @@ codes! {
         Seeds = 36 => "seeds",
         /// Variation seeds of this batch (list of int).
         Subseeds = 37 => "subseeds",
+        /// The extra networks of the batch: for each kind a list of the parts of every tag (JSON object
+        /// of lists of lists of text).
+        ExtraNetworks = 38 => "extra_networks",
+
+        /// Width of the second pass's pictures in pixels (int).
+        HrWidth = 40 => "hr_width",
+        /// Height of the second pass's pictures in pixels (int).
+        HrHeight = 41 => "hr_height",
+        /// Steps of the second pass (int).
+        HrSteps = 42 => "hr_steps",
 
         /// Noise level of this model call (float).
         Sigma = 50 => "sigma",
+        /// Whether sampling is over and this is the last time that latents are put together (bool).
+        IsFinalBlend = 51 => "is_final_blend",
         /// File name without folder and ending (text).
         FileName = 60 => "file_name",
         /// The infotext of the picture (text).
@@ -229,6 +262,23 @@ codes! {
         Image = 9 => "image",
         /// A picture of the last child run (index: which), u8 `[height, width, 3]`, RGB, to look at.
         ChildImage = 10 => "child_image",
+        /// Latents with noise on them as sampling would start from them, f32 as [`Buffer::Latents`].
+        Noised = 11 => "noised",
+        /// The latents of the picture that a run starts from, as strong as the latents of the stage, f32
+        /// as [`Buffer::Latents`].
+        InitLatents = 12 => "init_latents",
+        /// How much of each place stays of that picture, f32 in 0..1, `[1, 1, height, width]` in latents.
+        Mask = 13 => "mask",
+        /// What was drawn and what stays, put together, f32 as [`Buffer::Latents`].
+        BlendedLatents = 14 => "blended_latents",
+        /// The mask of the run in the size of the whole picture, u8 `[height, width, 1]`; white is drawn
+        /// anew.
+        MaskForOverlay = 15 => "mask_for_overlay",
+        /// What is laid over the picture, u8 `[height, width, 4]`, RGBA.
+        OverlayImage = 16 => "overlay_image",
+        /// The picture that the run starts from, in the size of what is laid over, u8 `[height, width, 3]`,
+        /// RGB.
+        InitImage = 17 => "init_image",
     }
 }
 

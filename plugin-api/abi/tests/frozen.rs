@@ -115,6 +115,12 @@ frozen! { codes_of_hook, Hook:
     20 "postprocess",
     21 "finish",
     22 "run",
+    23 "after_extra_networks_activate",
+    24 "before_hr",
+    25 "extra_noise",
+    26 "on_mask_blend",
+    27 "postprocess_maskoverlay",
+    28 "postprocess_image_after_composite",
 }
 
 frozen! { codes_of_field, Field:
@@ -140,6 +146,8 @@ frozen! { codes_of_field, Field:
     23 "denoising_strength",
     24 "do_not_save_samples",
     25 "do_not_save_grid",
+    26 "mask_round",
+    27 "paste_to",
     30 "all_prompts",
     31 "all_negative_prompts",
     32 "all_seeds",
@@ -148,7 +156,12 @@ frozen! { codes_of_field, Field:
     35 "negative_prompts",
     36 "seeds",
     37 "subseeds",
+    38 "extra_networks",
+    40 "hr_width",
+    41 "hr_height",
+    42 "hr_steps",
     50 "sigma",
+    51 "is_final_blend",
     60 "file_name",
     61 "infotext",
     62 "path",
@@ -172,6 +185,13 @@ frozen! { codes_of_buffer, Buffer:
     8 "pixels",
     9 "image",
     10 "child_image",
+    11 "noised",
+    12 "init_latents",
+    13 "mask",
+    14 "blended_latents",
+    15 "mask_for_overlay",
+    16 "overlay_image",
+    17 "init_image",
 }
 
 frozen! { codes_of_list_op, ListOp:

@@ -1,8 +1,10 @@
 //! One iteration: prompts and seeds, noise, latents, pixels.
 
-use atelier_plugin_abi::{Buffer, codes::ListOp};
+use std::collections::BTreeMap;
 
-use super::{context, list_fields, tensors};
+use atelier_plugin_abi::{Buffer, Field, codes::ListOp};
+
+use super::{context, getters, list_fields, tensors};
 use crate::PluginError;
 
 macro_rules! iteration {
@@ -41,6 +43,114 @@ context! {
 
 impl BatchCx<'_> {
     iteration!();
+}
+
+/// Prompts and seeds to look at.
+macro_rules! fixed_lists {
+    () => {
+        /// The iteration, from 0.
+        #[must_use]
+        pub fn iteration(&self) -> u32 {
+            self.cx.frame().iteration
+        }
+
+        /// Prompts of this batch.
+        #[must_use]
+        pub fn prompts(&self) -> Vec<String> {
+            crate::cx::list(self.cx, atelier_plugin_abi::Field::Prompts)
+        }
+
+        /// Negative prompts of this batch.
+        #[must_use]
+        pub fn negative_prompts(&self) -> Vec<String> {
+            crate::cx::list(self.cx, atelier_plugin_abi::Field::NegativePrompts)
+        }
+
+        /// Seeds of this batch.
+        #[must_use]
+        pub fn seeds(&self) -> Vec<i64> {
+            crate::cx::list(self.cx, atelier_plugin_abi::Field::Seeds)
+        }
+
+        /// Variation seeds of this batch.
+        #[must_use]
+        pub fn subseeds(&self) -> Vec<i64> {
+            crate::cx::list(self.cx, atelier_plugin_abi::Field::Subseeds)
+        }
+    };
+}
+
+context! {
+    /// The extra networks of a batch are in the model. Since ABI 1.1.
+    NetworksCx: prepared args infotext params services
+}
+
+impl NetworksCx<'_> {
+    fixed_lists!();
+
+    /// The networks that the batch's prompts name: for each kind the parts of every tag in their order,
+    /// `{"lora": [["name", "0.8"]]}` for `<lora:name:0.8>`. Those that are not there are among them.
+    #[must_use]
+    pub fn networks(&self) -> BTreeMap<String, Vec<Vec<String>>> {
+        let value: serde_json::Value = super::field(self.cx, Field::ExtraNetworks);
+        serde_json::from_value(value).unwrap_or_default()
+    }
+}
+
+context! {
+    /// The second pass ("hires fix") is about to begin. Prompts are its own. Of the parameters, guidance
+    /// scale and denoising strength count for it. Since ABI 1.1.
+    HiresCx: prepared args infotext params params_mut services
+}
+
+impl HiresCx<'_> {
+    fixed_lists!();
+
+    getters! {
+        /// Width of its pictures in pixels.
+        hr_width: u32 = HrWidth;
+        /// Height of its pictures in pixels.
+        hr_height: u32 = HrHeight;
+        /// Its steps.
+        hr_steps: u32 = HrSteps;
+    }
+}
+
+context! {
+    /// More noise is about to be put on the latents that sampling starts from: the option
+    /// `img2img_extra_noise` times `noise`. Since ABI 1.1.
+    ExtraNoiseCx: prepared args infotext services
+}
+
+impl ExtraNoiseCx<'_> {
+    /// The iteration, from 0.
+    #[must_use]
+    pub fn iteration(&self) -> u32 {
+        self.cx.frame().iteration
+    }
+
+    /// Seeds of the batch's pictures.
+    #[must_use]
+    pub fn seeds(&self) -> Vec<i64> {
+        super::list(self.cx, Field::Seeds)
+    }
+
+    tensors! {
+        /// The noise, standard normal: the same as is on the latents already.
+        noise, noise_mut: Tensor, TensorMut = Noise;
+    }
+
+    /// The latents without noise.
+    #[must_use]
+    pub fn x(&self) -> crate::Tensor<'_> {
+        super::lent(self.buffers.view(Buffer::Latents, 0)).into()
+    }
+
+    /// The latents with noise as they are so far.
+    #[must_use]
+    pub fn noised(&self) -> crate::Tensor<'_> {
+        super::lent(self.buffers.view(Buffer::Noised, 0)).into()
+    }
 }
 
 context! {

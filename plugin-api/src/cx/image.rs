@@ -1,6 +1,9 @@
 //! Single pictures: finished, saved, in a grid.
 
+use atelier_plugin_abi::{Buffer, Field};
+
 use super::{context, getters, setters};
+use crate::options::FromOption as _;
 
 /// A list of pictures, to look at and to change in place.
 macro_rules! picture_list {
@@ -36,6 +39,19 @@ pub(crate) use picture_list;
 
 macro_rules! picture {
     () => {
+        facts!();
+
+        /// The picture.
+        #[must_use]
+        pub fn image(&self) -> crate::Image<'_> {
+            crate::cx::lent(self.buffers.view(atelier_plugin_abi::Buffer::Image, 0)).into()
+        }
+    };
+}
+
+/// Which picture it is.
+macro_rules! facts {
+    () => {
         /// Picture within the run, from 0.
         #[must_use]
         pub fn index(&self) -> u32 {
@@ -57,12 +73,6 @@ macro_rules! picture {
             seed: i64 = Seed;
             /// The picture's variation seed.
             subseed: i64 = Subseed;
-        }
-
-        /// The picture.
-        #[must_use]
-        pub fn image(&self) -> crate::Image<'_> {
-            crate::cx::lent(self.buffers.view(atelier_plugin_abi::Buffer::Image, 0)).into()
         }
     };
 }
@@ -98,6 +108,56 @@ context! {
 impl ImageCx<'_> {
     picture!();
     picture_mut!();
+}
+
+context! {
+    /// What is laid over one picture, where a run has a mask; both are in the size of the whole picture.
+    /// Since ABI 1.1.
+    MaskoverlayCx: prepared args infotext params services
+}
+
+impl MaskoverlayCx<'_> {
+    facts!();
+
+    /// The picture that the run starts from, or `None` without a mask.
+    #[must_use]
+    pub fn init_image(&self) -> Option<crate::Image<'_>> {
+        self.buffers.view(Buffer::InitImage, 0).ok().map(Into::into)
+    }
+
+    /// Where the drawn part belongs in the whole picture: x, y, width and height in pixels. `None` where it
+    /// is the whole.
+    #[must_use]
+    pub fn paste_to(&self) -> Option<[u32; 4]> {
+        let value = self.cx.get(Field::PasteTo, 0).ok()?;
+        serde_json::Value::from_option(value).and_then(|value| serde_json::from_value(value).ok())
+    }
+
+    /// The mask as it is saved and returned, or `None` without one. What is laid over the picture was
+    /// made of it already.
+    #[must_use]
+    pub fn mask(&self) -> Option<crate::Mask<'_>> {
+        self.buffers.view(Buffer::MaskForOverlay, 0).ok().map(Into::into)
+    }
+
+    /// The mask to change. Put back if the hook fails.
+    #[must_use]
+    pub fn mask_mut(&mut self) -> Option<crate::MaskMut<'_>> {
+        self.buffers.view_mut(Buffer::MaskForOverlay, 0).ok().map(Into::into)
+    }
+
+    /// What stays of the first picture, or `None` where nothing is laid over: without a mask, or where the
+    /// option `overlay_inpaint` is off.
+    #[must_use]
+    pub fn overlay(&self) -> Option<crate::Overlay<'_>> {
+        self.buffers.view(Buffer::OverlayImage, 0).ok().map(Into::into)
+    }
+
+    /// What stays of the first picture, to change. Put back if the hook fails.
+    #[must_use]
+    pub fn overlay_mut(&mut self) -> Option<crate::OverlayMut<'_>> {
+        self.buffers.view_mut(Buffer::OverlayImage, 0).ok().map(Into::into)
+    }
 }
 
 context! {

@@ -11,12 +11,17 @@ mod run;
 mod script;
 mod step;
 
-pub use batch::{BatchCx, ImagesCx, LatentsCx, PixelsCx, SamplingCx};
-pub use image::{GridCx, ImageCx, SaveCx, SavedCx};
+pub use batch::{
+    BatchCx, ExtraNoiseCx, HiresCx, ImagesCx, LatentsCx, NetworksCx, PixelsCx, SamplingCx,
+};
+pub use image::{GridCx, ImageCx, MaskoverlayCx, SaveCx, SavedCx};
 pub use request::{CreateCx, ModelCx, RequestCx};
 pub use run::{FinishCx, Outcome, ResultCx, RunCx, RunStart};
 pub use script::{Child, ChildFailure, ChildPicture, ChildRequest, ScriptCx};
-pub use step::{AfterCfgCx, AfterStepCx, CombineCx, CombineParts, DenoisedCx, DenoiserCx};
+pub use step::{
+    AfterCfgCx, AfterStepCx, BlendParts, CombineCx, CombineParts, DenoisedCx, DenoiserCx,
+    MaskBlendCx,
+};
 
 use atelier_plugin_abi::{Field, ValueRef, codes::COUNT, plugin::HookCx};
 

@@ -39,6 +39,19 @@ context! {
 }
 
 impl RunCx<'_> {
+    /// Whether a mask is rounded, so that each place of the latents is drawn anew or stays; `None` in a run
+    /// without a mask, and with hosts of ABI 1.0.
+    #[must_use]
+    pub fn mask_round(&self) -> Option<bool> {
+        let value = self.cx.get(atelier_plugin_abi::Field::MaskRound, 0).ok()?;
+        crate::FromOption::from_option(value)
+    }
+
+    crate::cx::setters! {
+        /// Sets whether a mask is rounded. Since ABI 1.1.
+        set_mask_round: bool = MaskRound, Bool;
+    }
+
     list_fields! {
         /// Prompts of all pictures, iterations × batch size of them.
         all_prompts,

@@ -208,3 +208,72 @@ impl AfterStepCx<'_> {
         x, x_mut: Tensor, TensorMut = Latents;
     }
 }
+
+context! {
+    /// What is drawn and what stays of a picture are put together: `blended` holds
+    /// `current × (1 − mask) + init × mask`, or what the plugin before left there. Called within every call
+    /// of the model, before it by the samplers on timesteps (DDIM, PLMS, UniPC) and behind `cfg_combine` by
+    /// the others, and once behind the last step. Since ABI 1.1.
+    MaskBlendCx: prepared args infotext services
+}
+
+impl MaskBlendCx<'_> {
+    step!();
+
+    /// Whether this is the last time, behind the last step: step and noise level are 0 then.
+    #[must_use]
+    pub fn is_final_blend(&self) -> bool {
+        super::field(self.cx, atelier_plugin_abi::Field::IsFinalBlend)
+    }
+
+    /// What is drawn.
+    #[must_use]
+    pub fn current(&self) -> crate::Tensor<'_> {
+        super::lent(self.buffers.view(atelier_plugin_abi::Buffer::Latents, 0)).into()
+    }
+
+    /// The latents of the picture that the run starts from, as strong as `current`.
+    #[must_use]
+    pub fn init(&self) -> crate::Tensor<'_> {
+        super::lent(self.buffers.view(atelier_plugin_abi::Buffer::InitLatents, 0)).into()
+    }
+
+    /// How much of each place stays, 0 to 1, `[1, 1, height, width]`.
+    #[must_use]
+    pub fn mask(&self) -> crate::Tensor<'_> {
+        super::lent(self.buffers.view(atelier_plugin_abi::Buffer::Mask, 0)).into()
+    }
+
+    /// Everything at once, to read three and write one in the same loop.
+    #[must_use]
+    pub fn parts(&mut self) -> BlendParts<'_> {
+        use atelier_plugin_abi::Buffer::{BlendedLatents, InitLatents, Latents, Mask};
+        let shown = [Latents, InitLatents, Mask];
+        let ([current, init, mask], blended) =
+            super::lent(self.buffers.split(shown, BlendedLatents));
+        BlendParts {
+            current: current.into(),
+            init: init.into(),
+            mask: mask.into(),
+            blended: blended.into(),
+        }
+    }
+
+    tensors! {
+        /// Both put together.
+        blended, blended_mut: Tensor, TensorMut = BlendedLatents;
+    }
+}
+
+/// What [`MaskBlendCx`] has, all at once.
+#[derive(Debug)]
+pub struct BlendParts<'a> {
+    /// What is drawn.
+    pub current: crate::Tensor<'a>,
+    /// The latents of the picture that the run starts from.
+    pub init: crate::Tensor<'a>,
+    /// How much of each place stays, `[1, 1, height, width]`.
+    pub mask: crate::Tensor<'a>,
+    /// Both put together, to change.
+    pub blended: crate::TensorMut<'a>,
+}

@@ -21,8 +21,9 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use atelier_host::run::RunRequest;
+use atelier_host::run::{Hires, InitImages, Inpaint, RunRequest};
 use atelier_testkit::{FakeProvider, TestHost, Wiring, build};
+use image::{GrayImage, RgbImage};
 use serde_json::{Value, json};
 
 /// Every plugin that tests use.
@@ -114,6 +115,54 @@ pub fn host_with(plugins: &[&str], wiring: Wiring, config: &Value, recording: bo
         assert_eq!(entry.state.reason(), None, "{}", entry.path.display());
     }
     host
+}
+
+/// A run of 64 × 64 pixels from a picture, of which the left half is drawn anew, with extra noise.
+#[must_use]
+pub fn masked(request: RunRequest) -> RunRequest {
+    let picture = RgbImage::from_fn(64, 64, |x, y| image::Rgb([x as u8 * 3, y as u8 * 3, 90]));
+    let mask = GrayImage::from_fn(64, 64, |x, _| image::Luma([u8::from(x < 32) * 255]));
+    let mut request = RunRequest {
+        init_images: Some(InitImages(vec![picture])),
+        inpaint: Some(Inpaint { inpaint_full_res: false, ..Inpaint::new(mask) }),
+        ..request
+    };
+    request.override_settings.insert("img2img_extra_noise".to_owned(), json!(0.25));
+    request
+}
+
+/// A kind of run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// As it is asked for.
+    Plain,
+    /// With a second pass of the same size.
+    Hires,
+    /// [`masked`].
+    Masked,
+}
+
+impl Kind {
+    /// The run in which a hook is called and has something to work on.
+    #[must_use]
+    pub fn with(hook: &str) -> Self {
+        match hook {
+            "before_hr" => Self::Hires,
+            "extra_noise" | "on_mask_blend" | "postprocess_maskoverlay" => Self::Masked,
+            _ => Self::Plain,
+        }
+    }
+
+    /// The request made so.
+    #[must_use]
+    pub fn of(self, request: RunRequest) -> RunRequest {
+        let hires = Hires { hr_scale: 1.0, ..Hires::default() };
+        match self {
+            Self::Plain => request,
+            Self::Hires => RunRequest { hires: Some(hires), ..request },
+            Self::Masked => masked(request),
+        }
+    }
 }
 
 /// A probe's log in the host's folder.

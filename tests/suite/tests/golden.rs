@@ -13,7 +13,8 @@ use atelier_host::{
     plugins::{GivenArgs, PluginId},
     run::{Finished, InitImages, RunRequest, RunState},
 };
-use atelier_suite::{Log, every_way, plugin, root, variant};
+use atelier_plugin_abi::Hook;
+use atelier_suite::{Kind, Log, every_way, masked, plugin, root, variant};
 use atelier_testkit::{TestHost, Wiring, build, logs};
 use image::RgbImage;
 use serde_json::{Value, json};
@@ -29,7 +30,34 @@ fn versions() -> Vec<PathBuf> {
     versions
 }
 
-/// A run that has every hook: two pictures and their grid.
+/// The minor version that a folder is of.
+fn minor(version: &Path) -> u32 {
+    let name = version.file_name().expect("a name").to_string_lossy().into_owned();
+    name.strip_prefix("abi-1.").and_then(|minor| minor.parse().ok()).expect("abi-1.x")
+}
+
+/// The hooks that a version has: those that its frozen header names.
+fn hooks_of(version: &Path) -> Vec<Hook> {
+    let header = format!("plugin-api/abi/frozen/1.{}.h", minor(version));
+    let header = fs::read_to_string(root().join(header)).expect("a frozen header");
+    let named = |hook: &Hook| {
+        header.contains(&format!("ATELIER_HOOK_{} = {}", hook.name().to_uppercase(), hook.code()))
+    };
+    Hook::ALL.iter().copied().filter(named).collect()
+}
+
+/// The runs in which a version's hooks are called.
+fn runs(version: &Path, host: &TestHost) -> Vec<(&'static str, RunRequest)> {
+    let mut runs = vec![("text", from_text(host)), ("picture", from_picture(host))];
+    if minor(version) >= 1 {
+        let one = || RunRequest { n_iter: 1, ..from_text(host) };
+        runs.push(("masked", masked(one())));
+        runs.push(("hires", Kind::Hires.of(one())));
+    }
+    runs
+}
+
+/// A run of two pictures and their grid.
 fn from_text(host: &TestHost) -> RunRequest {
     let settings = json!({"return_grid": true, "grid_save": true, "save_to_dirs": false, "grid_save_to_dirs": false});
     RunRequest {
@@ -169,7 +197,12 @@ fn they_are_the_files_that_were_made() {
 }
 
 /// What a plugin in C logged in its runs, and what they drew.
-fn in_c(library: &Path, script: bool, wiring: Wiring) -> (Vec<String>, Vec<Vec<u8>>) {
+fn in_c(
+    version: &Path,
+    library: &Path,
+    script: bool,
+    wiring: Wiring,
+) -> (Vec<String>, Vec<Vec<u8>>) {
     let mut told = Vec::new();
     let mut drawn = Vec::new();
     let ((host, finished), lines) = logs::of(|| {
@@ -177,7 +210,7 @@ fn in_c(library: &Path, script: bool, wiring: Wiring) -> (Vec<String>, Vec<Vec<u
         let requests = if script {
             vec![selecting(&host, "golden-script", &json!({"word": "script"}))]
         } else {
-            vec![from_text(&host), from_picture(&host)]
+            runs(version, &host).into_iter().map(|(_, request)| request).collect()
         };
         let mut finished = Vec::new();
         for request in requests {
@@ -202,15 +235,18 @@ fn the_one_in_c_is_told_what_it_was_told_then_and_what_todays_build_is_told() {
     fs::create_dir_all(&folder).expect("a folder");
     let (source, include) =
         (root().join("tests/golden/golden.c"), root().join("plugin-api/include"));
-    for (name, flags) in [("golden", &[][..]), ("golden_script", &["-DGOLDEN_SCRIPT"][..])] {
+    for (name, flag) in [("golden", "-DGOLDEN"), ("golden_script", "-DGOLDEN_SCRIPT")] {
         let file = format!("lib{name}.so");
-        build::with_cc_as(&source, &include, &folder.join(&file), flags);
         let script = name == "golden_script";
         for version in versions() {
+            // Today's asks for what there was then.
+            let asked = format!("-DGOLDEN_MINOR={}", minor(&version));
+            let today = folder.join(format!("lib{name}_{}.so", minor(&version)));
+            build::with_cc_as(&source, &include, &today, &[flag, &asked]);
             every_way(|wiring| {
-                let (told, drawn) = in_c(&version.join(&file), script, wiring);
+                let (told, drawn) = in_c(&version, &version.join(&file), script, wiring);
                 as_then(&version, &format!("{name}.told"), wiring, &told);
-                let (told_today, drawn_today) = in_c(&folder.join(&file), script, wiring);
+                let (told_today, drawn_today) = in_c(&version, &today, script, wiring);
                 assert_eq!(told, told_today, "{wiring:?}");
                 assert!(drawn == drawn_today, "{wiring:?}: other pictures");
             });
@@ -224,20 +260,20 @@ fn together_they_had_every_hook() {
     for version in versions() {
         let told = all.map(|name| fs::read_to_string(version.join(name)).expect("what was told"));
         let lines: Vec<&str> = told.iter().flat_map(|text| text.lines()).collect();
-        for hook in atelier_plugin_abi::Hook::ALL {
+        for hook in hooks_of(&version) {
             let begin = format!("{}: ", hook.name());
             assert!(lines.iter().any(|line| line.starts_with(&begin)), "{hook}");
         }
     }
 }
 
-/// What the probe does at every hook: it looks, changes, asks for work.
-fn probe_script() -> Value {
+/// What the probe does at every hook of a version: it looks, changes, asks for work.
+fn probe_script(version: &Path) -> Value {
     let look = json!({"look": true});
     let ask =
         json!([{"params": true}, {"live": "samples_format"}, {"snapshot": "probe_a_text"}, look]);
     let mut script = serde_json::Map::new();
-    let hooks = atelier_plugin_abi::Hook::ALL.iter().map(|hook| hook.name());
+    let hooks = hooks_of(version).into_iter().map(Hook::name);
     // A probe cannot be selected, and before a run nobody gives it arguments.
     for hook in hooks.filter(|hook| !matches!(*hook, "run" | "model_loaded")) {
         let mut actions = ask.as_array().cloned().unwrap_or_default();
@@ -253,6 +289,9 @@ fn probe_script() -> Value {
             ]),
             "process_batch" => json!([{"encode_text": "a cat"}, {"cancelled": true}]),
             "process_before_every_sampling" => json!([{"add": 0.125}, {"replace_uncond": 77}]),
+            "extra_noise" | "on_mask_blend" => json!([{"add": 0.125}]),
+            "before_hr" => json!([{"set": ["cfg_scale", 3.5]}]),
+            "postprocess_maskoverlay" => json!([{"add": 0.1, "buffer": "mask"}, {"add": 0.1}]),
             "post_sample" => json!([{"decode": true}, {"add": -0.125}]),
             "postprocess_batch_list" => json!([{"push": [32, 16, 0]}]),
             "postprocess_image" => json!([{"add": 0.1}, {"save_picture": "-golden"}]),
@@ -266,13 +305,13 @@ fn probe_script() -> Value {
 }
 
 /// What the probe logged in two runs, and what they drew.
-fn in_rust(library: &Path, wiring: Wiring) -> (Vec<String>, Vec<Vec<u8>>) {
+fn in_rust(version: &Path, library: &Path, wiring: Wiring) -> (Vec<String>, Vec<Vec<u8>>) {
     let host = host(library, wiring);
     let (mut told, mut drawn) = (Vec::new(), Vec::new());
-    for (name, request) in [("text", from_text(&host)), ("picture", from_picture(&host))] {
+    for (name, request) in runs(version, &host) {
         let log = Log::new(&host, name);
         let mut request = request;
-        log.script(&mut request, "probe-a", &probe_script());
+        log.script(&mut request, "probe-a", &probe_script(version));
         let run = host.draw(request);
         assert_eq!(run.record.state, RunState::Done, "{:?}", run.error);
         only_the_grid_fails(&run);
@@ -288,9 +327,9 @@ fn the_one_in_rust_is_told_what_it_was_told_then_and_draws_as_todays_build() {
     for version in versions() {
         let library = version.join("libprobe_a.so");
         every_way(|wiring| {
-            let (told, drawn) = in_rust(&library, wiring);
+            let (told, drawn) = in_rust(&version, &library, wiring);
             as_then(&version, "probe_a.told", wiring, &told);
-            let (_, today) = in_rust(&plugin("probe-a"), wiring);
+            let (_, today) = in_rust(&version, &plugin("probe-a"), wiring);
             assert!(drawn == today, "{wiring:?}: other pictures");
         });
     }

@@ -10,7 +10,7 @@ use atelier_host::{
     run::{RunRecord, RunRequest, seam::LedgerRow},
 };
 use atelier_suite::{
-    Log, every_way,
+    Kind, Log, every_way,
     gate::{Gate, draw_through, run_through},
     host, host_with,
     options::{overriding, row, set},
@@ -18,13 +18,16 @@ use atelier_suite::{
 use atelier_testkit::TestHost;
 use serde_json::{Map, Value, json};
 
-const HOOKS: [&str; 20] = [
+const HOOKS: [&str; 25] = [
     "before_process",
     "start",
     "process",
     "before_process_batch",
+    "after_extra_networks_activate",
     "process_batch",
+    "before_hr",
     "process_before_every_sampling",
+    "extra_noise",
     "cfg_denoiser",
     "cfg_denoised",
     "cfg_combine",
@@ -34,6 +37,8 @@ const HOOKS: [&str; 20] = [
     "postprocess_batch",
     "postprocess_batch_list",
     "postprocess_image",
+    "postprocess_maskoverlay",
+    "postprocess_image_after_composite",
     "before_image_saved",
     "image_saved",
     "image_grid",
@@ -86,7 +91,8 @@ fn counts_are_those_of_the_plugins_themselves_at_every_hook() {
         let log = Log::new(&host, "log");
         let mut request =
             overriding(host.request(), &json!({ "probe_b_text": "asked", "jpeg_quality": 60 }));
-        request = RunRequest { batch_size: 2, steps: 2, ..request };
+        request.override_settings.insert("img2img_extra_noise".to_owned(), json!(0.25));
+        request = RunRequest { batch_size: 2, steps: 2, ..Kind::Hires.of(request) };
         let actions = |hook: &str| match hook {
             "before_process" => json!([
                 { "live": "n_rows" },
@@ -129,7 +135,7 @@ fn counts_are_those_of_the_plugins_themselves_at_every_hook() {
         }
         assert_eq!(counted_by_host(&record), own);
         let calls = |hook: &str| log.hooks("probe-a").iter().filter(|h| *h == hook).count() as u64;
-        assert_eq!(calls("after_step"), 2);
+        assert_eq!(calls("after_step"), 3);
         assert_eq!(calls("before_image_saved"), 3);
         let saves = row(&record, "probe-a", "before_image_saved", "jpeg_quality").expect("a row");
         assert_eq!(saves.live, 6);

@@ -1,23 +1,32 @@
 //! The exact order of hooks, as reference A1111 v1.10.1 has it, seen by a plugin that has them all.
 
-use atelier_host::run::{CancelToken, InitImages, OnError, RunRequest, RunState};
-use atelier_suite::{Log, every_way, host};
+use atelier_host::run::{CancelToken, Hires, InitImages, OnError, RunRequest, RunState};
+use atelier_suite::{Log, every_way, host, masked};
 use image::RgbImage;
 use serde_json::json;
 
 const STEP: [&str; 5] =
     ["cfg_denoiser", "cfg_denoised", "cfg_combine", "cfg_after_cfg", "after_step"];
+/// The same where part of a picture stays.
+const MASKED_STEP: [&str; 6] =
+    ["cfg_denoiser", "cfg_denoised", "cfg_combine", "on_mask_blend", "cfg_after_cfg", "after_step"];
+const BATCH: [&str; 3] = ["before_process_batch", "after_extra_networks_activate", "process_batch"];
+const DECODED: [&str; 3] = ["post_sample", "postprocess_batch", "postprocess_batch_list"];
+const PICTURE: [&str; 5] = [
+    "postprocess_image",
+    "postprocess_maskoverlay",
+    "postprocess_image_after_composite",
+    "before_image_saved",
+    "image_saved",
+];
 
 /// Hooks of an iteration with these steps and pictures.
 fn iteration(steps: usize, pictures: usize) -> Vec<&'static str> {
-    let mut hooks = vec!["before_process_batch", "process_batch", "process_before_every_sampling"];
-    for _ in 0..steps {
-        hooks.extend(STEP);
-    }
-    hooks.extend(["post_sample", "postprocess_batch", "postprocess_batch_list"]);
-    for _ in 0..pictures {
-        hooks.extend(["postprocess_image", "before_image_saved", "image_saved"]);
-    }
+    let mut hooks = BATCH.to_vec();
+    hooks.push("process_before_every_sampling");
+    hooks.extend(STEP.repeat(steps));
+    hooks.extend(DECODED);
+    hooks.extend(PICTURE.repeat(pictures));
     hooks
 }
 
@@ -64,6 +73,93 @@ fn img2img_calls_the_same_hooks_for_the_steps_that_its_strength_leaves() {
 }
 
 #[test]
+fn a_second_pass_has_hooks_of_its_own_before_it_samples_again() {
+    every_way(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let log = Log::new(&host, "log");
+        let hires = Hires { hr_scale: 2.0, hr_second_pass_steps: 4, ..Hires::default() };
+        // Some way to make pictures larger that the fake engine has.
+        let hires = Hires { hr_upscaler: Some("Nearest".to_owned()), ..hires };
+        let mut request = RunRequest {
+            hires: Some(hires),
+            prompt: "a cat <lora:none:0.5:te=1>".to_owned(),
+            steps: 2,
+            denoising_strength: 0.5,
+            ..host.request()
+        };
+        request.override_settings.insert("img2img_extra_noise".to_owned(), json!(0.25));
+        let script = json!({
+            "after_extra_networks_activate": [{ "params": true }],
+            "before_hr": [{ "params": true }],
+        });
+        log.script(&mut request, "probe-a", &script);
+        host.draw(request);
+        let mut hooks = vec!["before_process", "start", "process"];
+        hooks.extend(BATCH);
+        hooks.push("process_before_every_sampling");
+        hooks.extend(STEP.repeat(2));
+        hooks.extend(["after_extra_networks_activate", "before_hr"]);
+        hooks.extend(["process_before_every_sampling", "extra_noise"]);
+        hooks.extend(STEP.repeat(2));
+        hooks.extend(DECODED);
+        hooks.extend(PICTURE);
+        hooks.extend(["postprocess", "finish", "drop"]);
+        assert_eq!(log.hooks("probe-a"), hooks, "{wiring:?}");
+        let networks = log.results("probe-a", "after_extra_networks_activate");
+        assert_eq!(networks[0]["networks"], json!({ "lora": [["none", "0.5", "te=1"]] }));
+        assert_eq!(
+            (&networks[0]["prompts"], &networks[0]["seeds"]),
+            (&json!(["a cat "]), &json!([7]))
+        );
+        assert_eq!(networks[0], networks[1]);
+        let told = &log.results("probe-a", "before_hr")[0];
+        assert_eq!((&told["hr_width"], &told["hr_height"]), (&json!(128), &json!(128)));
+        assert_eq!((&told["hr_steps"], &told["steps"]), (&json!(4), &json!(2)));
+    });
+}
+
+#[test]
+fn what_stays_of_a_picture_is_put_together_at_every_call_and_once_more() {
+    every_way(|wiring| {
+        let host = host(&["probe-a"], wiring);
+        let log = Log::new(&host, "log");
+        let mut request = masked(RunRequest { denoising_strength: 0.5, ..host.request() });
+        let look = |buffer: &str| json!({ "look": true, "buffer": buffer });
+        let script = json!({
+            "extra_noise": [look("noise"), look("x"), look("noised")],
+            "on_mask_blend": [{ "params": true }, look("mask"), look("init"), look("current"), look("")],
+            "postprocess_maskoverlay": [look("mask"), look("")],
+        });
+        log.script(&mut request, "probe-a", &script);
+        host.draw(request);
+        let mut hooks = vec!["before_process", "start", "process"];
+        hooks.extend(BATCH);
+        hooks.extend(["process_before_every_sampling", "extra_noise"]);
+        hooks.extend(MASKED_STEP.repeat(2));
+        hooks.push("on_mask_blend");
+        hooks.extend(DECODED);
+        hooks.extend(PICTURE);
+        hooks.extend(["postprocess", "finish", "drop"]);
+        assert_eq!(log.hooks("probe-a"), hooks, "{wiring:?}");
+        let noise = log.results("probe-a", "extra_noise");
+        assert!(noise.iter().all(|it| it["shape"] == json!([1, 4, 8, 8])), "{noise:?}");
+        assert!(noise[0]["hash"] != noise[2]["hash"] && noise[1]["hash"] != noise[2]["hash"]);
+        let blends = log.results("probe-a", "on_mask_blend");
+        let finals: Vec<_> = blends.chunks(5).map(|blend| &blend[0]["is_final_blend"]).collect();
+        assert_eq!(finals, [&json!(false), &json!(false), &json!(true)]);
+        for blend in blends.chunks(5) {
+            let [_, mask, init, current, blended] = blend else { panic!("five answers") };
+            // Half of it stays.
+            assert_eq!((&mask["shape"], &mask["mean"]), (&json!([1, 1, 8, 8]), &json!(0.5)));
+            assert!(blended["hash"] != init["hash"]);
+            assert_eq!((&init["shape"], &current["shape"]), (&blended["shape"], &blended["shape"]));
+        }
+        let overlay = log.results("probe-a", "postprocess_maskoverlay");
+        assert!(overlay.iter().all(|it| (&it["width"], &it["height"]) == (&json!(64), &json!(64))));
+    });
+}
+
+#[test]
 fn two_batches_of_two_make_a_grid() {
     every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
@@ -100,7 +196,7 @@ fn a_cancelled_run_ends_between_two_steps_and_is_finished() {
             run.join().expect("no panic").expect("accepted")
         });
         let mut hooks = vec!["before_process", "start", "process"];
-        hooks.extend(&iteration(2, 0)[..3 + 2 * STEP.len()]);
+        hooks.extend(&iteration(2, 0)[..4 + 2 * STEP.len()]);
         hooks.extend(["finish", "drop"]);
         assert_eq!(log.hooks("probe-a"), hooks);
         assert_eq!(finished.record.state, RunState::Cancelled);

@@ -4,6 +4,7 @@
 //! writing. What a hook writes counts when the hook succeeds: fields are drafts until then, a buffer
 //! is copied before it is first lent for writing and put back if the hook fails.
 
+mod bytes;
 mod fields;
 mod pictures;
 mod tensors;
@@ -14,6 +15,7 @@ use atelier_plugin_abi::{
     host::{BufferView, Refusal},
 };
 
+use bytes::Bytes;
 use fields::Fields;
 pub use fields::Slot;
 pub use pictures::PictureAccess;
@@ -28,6 +30,7 @@ use super::pipeline::Conditioning;
 pub struct Stage<'a> {
     fields: Fields<'a>,
     tensors: Tensors<'a>,
+    bytes: Bytes<'a>,
     pictures: Option<Pictures<'a>>,
 }
 
@@ -90,6 +93,20 @@ impl<'a> Stage<'a> {
         self
     }
 
+    /// Lends bytes to change, `[height, width, channels]`.
+    #[must_use]
+    pub fn bytes(mut self, buffer: Buffer, shape: [usize; 3], data: &'a mut [u8]) -> Self {
+        self.bytes.lend(buffer, shape, data);
+        self
+    }
+
+    /// Lends bytes to look at, `[height, width, channels]`.
+    #[must_use]
+    pub fn show_bytes(mut self, buffer: Buffer, shape: [usize; 3], data: &'a [u8]) -> Self {
+        self.bytes.show(buffer, shape, data);
+        self
+    }
+
     /// Lends pictures.
     #[must_use]
     pub fn pictures(
@@ -132,7 +149,10 @@ impl<'a> Stage<'a> {
     ) -> Result<BufferView<'_>, Refusal> {
         match (buffer, &mut self.pictures) {
             (Buffer::Image, Some(pictures)) => pictures.view(index, write),
-            _ => self.tensors.view(buffer, write),
+            _ => match self.bytes.view(buffer, write) {
+                Some(view) => view,
+                None => self.tensors.view(buffer, write),
+            },
         }
     }
 
@@ -167,6 +187,7 @@ impl<'a> Stage<'a> {
         }
         self.fields.commit();
         self.tensors.commit();
+        self.bytes.commit();
         if let Some(pictures) = &mut self.pictures {
             pictures.commit();
         }
@@ -177,6 +198,7 @@ impl<'a> Stage<'a> {
     pub(super) fn roll_back(&mut self) {
         self.fields.roll_back();
         self.tensors.roll_back();
+        self.bytes.roll_back();
         if let Some(pictures) = &mut self.pictures {
             pictures.roll_back();
         }

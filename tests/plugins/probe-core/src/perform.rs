@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     script::{Action, Entry, Input},
-    stage::{Answer, Stage, absent},
+    stage::{Answer, Bytes, Stage, absent},
 };
 
 /// How an action ended.
@@ -188,21 +188,29 @@ fn set_all<T: Clone + Into<Value>>(
 
 /// Says what is in the stage's memory, without asking to write.
 fn look(stage: &dyn Stage, buffer: &str) -> Answer<Value> {
+    if let Some(Bytes { size: (width, height), data }) = stage.bytes(buffer) {
+        return Ok(seen(width, height, data));
+    }
     if stage.pictures() == 0 || !buffer.is_empty() {
         let floats = stage.floats(buffer)?;
         return Ok(summary(&floats.shape, floats.data));
     }
     let picture = |index| {
         let picture = stage.picture(index)?;
-        let sum: u64 = picture.data.iter().map(|byte| u64::from(*byte)).sum();
-        Ok(json!({
-            "width": picture.width,
-            "height": picture.height,
-            "mean": sum as f64 / picture.data.len().max(1) as f64,
-            "hash": hash(picture.data.iter().copied()),
-        }))
+        Ok(seen(picture.width, picture.height, picture.data))
     };
     (0..stage.pictures()).map(picture).collect::<Answer<Vec<_>>>().map(Value::Array)
+}
+
+/// What is in bytes.
+fn seen(width: usize, height: usize, data: &[u8]) -> Value {
+    let sum: u64 = data.iter().map(|byte| u64::from(*byte)).sum();
+    json!({
+        "width": width,
+        "height": height,
+        "mean": sum as f64 / data.len().max(1) as f64,
+        "hash": hash(data.iter().copied()),
+    })
 }
 
 fn tensor(tensor: &OwnedTensor) -> Value {
@@ -231,6 +239,11 @@ fn hash(bytes: impl Iterator<Item = u8>) -> String {
 
 /// Changes every element of the stage's floats or pictures; bytes count as 0 to 1.
 fn change(stage: &mut dyn Stage, entry: &Entry, new: impl Fn(f32) -> f32) -> Answer<Value> {
+    let byte = |old: u8| (new(f32::from(old) / 255.0) * 255.0).round().clamp(0.0, 255.0) as u8;
+    if let Some(data) = stage.bytes_mut(&entry.buffer) {
+        data.iter_mut().for_each(|value| *value = byte(*value));
+        return Ok(Value::Null);
+    }
     if stage.pictures() == 0 || !entry.buffer.is_empty() {
         for value in stage.floats_mut(&entry.buffer)? {
             *value = new(*value);
@@ -239,8 +252,8 @@ fn change(stage: &mut dyn Stage, entry: &Entry, new: impl Fn(f32) -> f32) -> Ans
     }
     let pictures = entry.index.map_or(0..stage.pictures(), |index| index..index + 1);
     for index in pictures {
-        for byte in stage.picture_mut(index)?.data {
-            *byte = (new(f32::from(*byte) / 255.0) * 255.0).round().clamp(0.0, 255.0) as u8;
+        for value in stage.picture_mut(index)?.data {
+            *value = byte(*value);
         }
     }
     Ok(Value::Null)

@@ -7,23 +7,29 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 /// Hooks that a script may name.
-pub(crate) const HOOKS: [&str; 21] = [
+pub(crate) const HOOKS: [&str; 27] = [
     "model_loaded",
     "before_process",
     "start",
     "process",
     "before_process_batch",
+    "after_extra_networks_activate",
     "process_batch",
+    "before_hr",
     "process_before_every_sampling",
+    "extra_noise",
     "cfg_denoiser",
     "cfg_denoised",
     "cfg_combine",
+    "on_mask_blend",
     "cfg_after_cfg",
     "after_step",
     "post_sample",
     "postprocess_batch",
     "postprocess_batch_list",
     "postprocess_image",
+    "postprocess_maskoverlay",
+    "postprocess_image_after_composite",
     "before_image_saved",
     "image_saved",
     "image_grid",

@@ -24,6 +24,15 @@ pub struct Floats<'a> {
     pub data: &'a [f32],
 }
 
+/// Bytes of a stage that are no picture of a list.
+#[derive(Debug)]
+pub struct Bytes<'a> {
+    /// Width and height.
+    pub size: (usize, usize),
+    /// One or several for each pixel.
+    pub data: &'a [u8],
+}
+
 /// A context, whichever it is. Every default is a refusal; `stages.rs` fills in what each one has.
 ///
 /// Names differ from those of the contexts' own methods, so that none calls itself by mistake.
@@ -94,6 +103,14 @@ pub trait Stage {
     /// The same, to change.
     fn floats_mut(&mut self, buffer: &str) -> Answer<&mut [f32]> {
         absent_floats(buffer)
+    }
+    /// What is laid over a picture, or its mask; none where there is none.
+    fn bytes(&self, _buffer: &str) -> Option<Bytes<'_>> {
+        None
+    }
+    /// The same, to change.
+    fn bytes_mut(&mut self, _buffer: &str) -> Option<&mut [u8]> {
+        None
     }
     /// How many pictures there are.
     fn pictures(&self) -> usize {

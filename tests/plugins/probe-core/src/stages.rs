@@ -4,11 +4,11 @@
 use atelier_plugin_api::{
     Image, ImageMut, Live, OwnedConditioning, OwnedTensor, RunOptions, Snapshot, cx::*,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     script::Place,
-    stage::{Answer, Facts, Floats, Stage, absent, absent_floats, given},
+    stage::{Answer, Bytes, Facts, Floats, Stage, absent, absent_floats, given},
 };
 
 macro_rules! stage {
@@ -326,6 +326,48 @@ stage! { RunCx: prepared args infotext params params_mut services {
 
 stage! { BatchCx: prepared args infotext params params_mut services iteration batch_lists }
 
+/// Lists that can only be looked at.
+macro_rules! fixed_lists {
+    ($($name:ident)+) => {
+        fn lists(&self, map: &mut Facts) {
+            facts!(self, map: $($name)+);
+        }
+    };
+}
+
+stage! { NetworksCx: prepared args infotext params services iteration {
+    fixed_lists!(prompts negative_prompts seeds subseeds);
+    fn own(&self, map: &mut Facts) {
+        map.insert("networks".to_owned(), json!(self.networks()));
+    }
+} }
+
+stage! { HiresCx: prepared args infotext params params_mut services iteration {
+    fixed_lists!(prompts negative_prompts seeds subseeds);
+    fn own(&self, map: &mut Facts) {
+        facts!(self, map: hr_width hr_height hr_steps);
+    }
+} }
+
+stage! { ExtraNoiseCx: prepared args infotext services iteration {
+    fixed_lists!(seeds);
+    fn floats(&self, buffer: &str) -> Answer<Floats<'_>> {
+        let view = match buffer {
+            "" | "noise" => self.noise(),
+            "x" => self.x(),
+            "noised" => self.noised(),
+            _ => return absent_floats(buffer),
+        };
+        Ok(Floats { shape: view.shape.to_vec(), data: view.data })
+    }
+    fn floats_mut(&mut self, buffer: &str) -> Answer<&mut [f32]> {
+        match buffer {
+            "" | "noise" => Ok(self.noise_mut().data),
+            _ => absent_floats(buffer),
+        }
+    }
+} }
+
 stage! { SamplingCx: prepared args infotext params services iteration conditioning {
     floats!("x" x x_mut, "noise" noise noise_mut, "cond" cond cond_mut,
         "uncond" uncond uncond_mut);
@@ -353,6 +395,28 @@ stage! { CombineCx: prepared step {
     floats!("combined" combined combined_mut);
 } }
 
+stage! { MaskBlendCx: prepared args infotext services step {
+    fn own(&self, map: &mut Facts) {
+        facts!(self, map: is_final_blend);
+    }
+    fn floats(&self, buffer: &str) -> Answer<Floats<'_>> {
+        let view = match buffer {
+            "" | "blended" => self.blended(),
+            "current" => self.current(),
+            "init" => self.init(),
+            "mask" => self.mask(),
+            _ => return absent_floats(buffer),
+        };
+        Ok(Floats { shape: view.shape.to_vec(), data: view.data })
+    }
+    fn floats_mut(&mut self, buffer: &str) -> Answer<&mut [f32]> {
+        match buffer {
+            "" | "blended" => Ok(self.blended_mut().data),
+            _ => absent_floats(buffer),
+        }
+    }
+} }
+
 stage! { AfterCfgCx: prepared services step { floats!("denoised" denoised denoised_mut); } }
 
 stage! { AfterStepCx: prepared services step { floats!("x" x x_mut); } }
@@ -378,6 +442,24 @@ stage! { ImagesCx: prepared args infotext params services iteration batch_lists 
 } }
 
 stage! { ImageCx: prepared args infotext params services one_picture one_picture_mut }
+
+stage! { MaskoverlayCx: prepared args infotext params services {
+    fn locate(&self, place: &mut Place) {
+        place.image = self.index();
+    }
+    fn bytes(&self, buffer: &str) -> Option<Bytes<'_>> {
+        match buffer {
+            "mask" => self.mask().map(|it| Bytes { size: (it.width, it.height), data: it.data }),
+            _ => self.overlay().map(|it| Bytes { size: (it.width, it.height), data: it.data }),
+        }
+    }
+    fn bytes_mut(&mut self, buffer: &str) -> Option<&mut [u8]> {
+        match buffer {
+            "mask" => self.mask_mut().map(|it| it.data),
+            _ => self.overlay_mut().map(|it| it.data),
+        }
+    }
+} }
 
 stage! { SaveCx: prepared args one_picture one_picture_mut {
     fn own(&self, map: &mut Facts) {

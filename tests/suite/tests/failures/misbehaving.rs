@@ -9,10 +9,11 @@ use crate::request;
 const VARIABLE: &str = "ATELIER_MISBEHAVE";
 
 /// Hooks in which it changes something before it fails.
-const CHANGING: [&str; 18] = [
+const CHANGING: [&str; 21] = [
     "before_process",
     "process",
     "before_process_batch",
+    "after_extra_networks_activate",
     "process_batch",
     "process_before_every_sampling",
     "cfg_denoiser",
@@ -24,6 +25,8 @@ const CHANGING: [&str; 18] = [
     "postprocess_batch",
     "postprocess_batch_list",
     "postprocess_image",
+    "postprocess_maskoverlay",
+    "postprocess_image_after_composite",
     "before_image_saved",
     "image_grid",
     "postprocess",

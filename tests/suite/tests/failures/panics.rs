@@ -16,8 +16,15 @@ fn a_panicked_instance_is_not_called_again_but_dropped() {
         log.script(&mut request, "probe-b", &json!({}));
         let finished = host.draw(request);
         let called = log.hooks("probe-a");
-        let expected =
-            ["before_process", "start", "process", "before_process_batch", "process_batch", "drop"];
+        let expected = [
+            "before_process",
+            "start",
+            "process",
+            "before_process_batch",
+            "after_extra_networks_activate",
+            "process_batch",
+            "drop",
+        ];
         assert_eq!(called, expected, "{wiring:?}");
         // The other plugin does not notice.
         assert_eq!(log.hooks("probe-b").iter().filter(|hook| *hook == "after_step").count(), 4);

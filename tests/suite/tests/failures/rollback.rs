@@ -1,29 +1,37 @@
 //! A failed hook counts as if it had not run, whatever it changed before it failed.
 
+use std::collections::BTreeMap;
+
 use atelier_host::run::{Finished, RunRequest};
-use atelier_suite::{Log, every_way, host, outcome::Outcome};
+use atelier_suite::{Kind, Log, every_way, host, outcome::Outcome};
 use atelier_testkit::{TestHost, Wiring};
 use serde_json::{Value, json};
 
 use crate::request;
 
 /// Hooks that can change something.
-const HOOKS: [&str; 19] = [
+const HOOKS: [&str; 25] = [
     "before_process",
     "start",
     "process",
     "before_process_batch",
+    "after_extra_networks_activate",
     "process_batch",
+    "before_hr",
     "process_before_every_sampling",
+    "extra_noise",
     "cfg_denoiser",
     "cfg_denoised",
     "cfg_combine",
+    "on_mask_blend",
     "cfg_after_cfg",
     "after_step",
     "post_sample",
     "postprocess_batch",
     "postprocess_batch_list",
     "postprocess_image",
+    "postprocess_maskoverlay",
+    "postprocess_image_after_composite",
     "before_image_saved",
     "image_grid",
     "postprocess",
@@ -92,7 +100,16 @@ fn changes(hook: &str) -> Vec<Value> {
             json!({ "remove": 0 }),
             json!({ "replace": [0, 32, 32] }),
         ],
-        "postprocess_image" => vec![json!({ "fill": 1.0 }), json!({ "replace": [0, 32, 32] })],
+        "before_hr" => vec![
+            json!({ "set": ["cfg_scale", 1.0] }),
+            json!({ "set": ["denoising_strength", 0.1] }),
+        ],
+        "postprocess_image" | "postprocess_image_after_composite" => {
+            vec![json!({ "fill": 1.0 }), json!({ "replace": [0, 32, 32] })]
+        }
+        "postprocess_maskoverlay" => {
+            vec![json!({ "fill": 1.0 }), json!({ "fill": 1.0, "buffer": "mask" })]
+        }
         "before_image_saved" => vec![
             json!({ "fill": 1.0 }),
             json!({ "replace": [0, 32, 32] }),
@@ -108,18 +125,24 @@ fn changes(hook: &str) -> Vec<Value> {
             vec![json!({ "fill": 1.0 }), json!({ "set": ["infotexts", 0, "garbage"] })]
         }
         // Nothing but the run's layer.
-        "start" | "finish" => vec![],
+        "start" | "finish" | "after_extra_networks_activate" => vec![],
         _ => vec![json!({ "fill": 9.0 })],
     };
     let infotext = [
         "process",
         "before_process_batch",
+        "after_extra_networks_activate",
         "process_batch",
+        "before_hr",
         "process_before_every_sampling",
+        "extra_noise",
+        "on_mask_blend",
         "post_sample",
         "postprocess_batch",
         "postprocess_batch_list",
         "postprocess_image",
+        "postprocess_maskoverlay",
+        "postprocess_image_after_composite",
     ];
     if infotext.contains(&hook) {
         changes.push(json!({ "infotext": ["Garbage", "yes"] }));
@@ -137,10 +160,16 @@ fn with(mut actions: Vec<Value>, last: Value) -> Vec<Value> {
     actions
 }
 
-fn draw(host: &TestHost, log: &Log, script: &Value) -> Finished {
-    let mut request = request(host);
+fn draw(host: &TestHost, log: &Log, kind: Kind, script: &Value) -> Finished {
+    let mut request = kind.of(request(host));
     log.script(&mut request, "probe-a", script);
     host.draw(request)
+}
+
+/// What comes of each kind of run.
+fn by_kind(draw: impl Fn(Kind) -> Finished) -> BTreeMap<Kind, Outcome> {
+    let kinds = [Kind::Plain, Kind::Hires, Kind::Masked].into_iter();
+    kinds.map(|kind| (kind, Outcome::of(&draw(kind)))).collect()
 }
 
 fn clear(host: &TestHost) -> Log {
@@ -165,15 +194,16 @@ fn pixels_alone(wiring: Wiring) -> Vec<((u32, u32), Vec<u8>)> {
 fn nothing_remains_of_a_hook_that_changed_everything_and_failed() {
     every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
-        let undisturbed = Outcome::of(&draw(&host, &clear(&host), &json!({})));
-        assert_eq!(undisturbed.pictures, pixels_alone(wiring));
+        let undisturbed = by_kind(|kind| draw(&host, &clear(&host), kind, &json!({})));
+        assert!(undisturbed[&Kind::Plain].pictures == pixels_alone(wiring));
         for hook in HOOKS {
+            let kind = Kind::with(hook);
             for last in [json!({ "error": "no" }), json!({ "panic": "no" })] {
                 let log = clear(&host);
                 let script = json!({ hook: with(changes(hook), last) });
-                let finished = draw(&host, &log, &script);
+                let finished = draw(&host, &log, kind, &script);
                 all_done(&log, hook);
-                assert_eq!(Outcome::of(&finished), undisturbed, "{hook} {wiring:?}");
+                assert!(Outcome::of(&finished) == undisturbed[&kind], "{hook} {wiring:?}");
                 assert!(!finished.record.failures.is_empty(), "{hook}");
                 let failed = finished.record.failures.iter().all(|failure| failure.hook == hook);
                 assert!(failed, "{:?}", finished.record.failures);
@@ -185,13 +215,14 @@ fn nothing_remains_of_a_hook_that_changed_everything_and_failed() {
 #[test]
 fn the_same_changes_count_where_the_hook_succeeds() {
     let host = host(&["probe-a"], Wiring::Direct);
-    let undisturbed = Outcome::of(&draw(&host, &clear(&host), &json!({})));
+    let undisturbed = by_kind(|kind| draw(&host, &clear(&host), kind, &json!({})));
     for hook in HOOKS {
+        let kind = Kind::with(hook);
         let log = clear(&host);
-        let finished = draw(&host, &log, &json!({ hook: changes(hook) }));
+        let finished = draw(&host, &log, kind, &json!({ hook: changes(hook) }));
         all_done(&log, hook);
         // Nothing comes after `finish`.
-        assert_eq!(Outcome::of(&finished) == undisturbed, hook == "finish", "{hook}");
+        assert_eq!(Outcome::of(&finished) == undisturbed[&kind], hook == "finish", "{hook}");
     }
 }
 
@@ -223,17 +254,16 @@ fn a_failed_hook_of_img2img_leaves_latents_and_noise_apart() {
 fn a_failure_undoes_its_own_changes_and_no_other_plugins() {
     every_way(|wiring| {
         let host = host(&["probe-a", "probe-b"], wiring);
-        let draw = |first: &Value, second: &Value| {
+        let draw = |kind: Kind, first: &Value, second: &Value| {
             let log = clear(&host);
-            let mut request = request(&host);
+            let mut request = kind.of(request(&host));
             log.script(&mut request, "probe-a", first);
             log.script(&mut request, "probe-b", second);
-            let outcome = Outcome::of(&host.draw(request));
+            let finished = host.draw(request);
             all_done(&log, "two plugins");
-            outcome
+            finished
         };
         let nothing = json!({});
-        let nobody = draw(&nothing, &nothing);
         let good = json!({
             "before_process": [{ "set": ["cfg_scale", 5.0] }],
             "process": [
@@ -249,13 +279,16 @@ fn a_failure_undoes_its_own_changes_and_no_other_plugins() {
             "postprocess_image": [{ "add": 0.1 }],
             "before_image_saved": [{ "set": ["file_name", "kept"] }],
         });
-        let (before, behind) = (draw(&good, &nothing), draw(&nothing, &good));
-        assert_ne!(before, nobody);
-        assert_ne!(behind, nobody);
+        let nobody = by_kind(|kind| draw(kind, &nothing, &nothing));
+        let before = by_kind(|kind| draw(kind, &good, &nothing));
+        let behind = by_kind(|kind| draw(kind, &nothing, &good));
         for hook in HOOKS {
+            let kind = Kind::with(hook);
+            assert!(before[&kind] != nobody[&kind] && behind[&kind] != nobody[&kind], "{kind:?}");
             let bad = json!({ hook: with(changes(hook), json!({ "error": "no" })) });
-            assert_eq!(draw(&good, &bad), before, "{hook} {wiring:?}");
-            assert_eq!(draw(&bad, &good), behind, "{hook} {wiring:?}");
+            let (first, last) = (draw(kind, &good, &bad), draw(kind, &bad, &good));
+            assert!(Outcome::of(&first) == before[&kind], "{hook} {wiring:?}");
+            assert!(Outcome::of(&last) == behind[&kind], "{hook} {wiring:?}");
         }
     });
 }
@@ -294,18 +327,20 @@ fn what_a_failed_hook_wrote_into_the_store_was_everybodys_and_stays() {
     every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
         let write = json!([{ "set_live": ["probe_a_text", "live"] }, { "error": "no" }]);
-        draw(&host, &clear(&host), &json!({ "process": write }));
+        draw(&host, &clear(&host), Kind::Plain, &json!({ "process": write }));
         assert_eq!(host.option("probe_a_text"), "live");
     });
 }
 
 #[test]
 fn numbers_that_are_not_finite_are_the_hooks_failure() {
-    const FLOATS: [(&str, &[&str]); 8] = [
+    const FLOATS: [(&str, &[&str]); 10] = [
         ("process_before_every_sampling", &["x", "noise", "cond", "uncond"]),
+        ("extra_noise", &["noise"]),
         ("cfg_denoiser", &["x", "cond", "uncond"]),
         ("cfg_denoised", &["cond", "uncond"]),
         ("cfg_combine", &["combined"]),
+        ("on_mask_blend", &["blended"]),
         ("cfg_after_cfg", &["denoised"]),
         ("after_step", &["x"]),
         ("post_sample", &["samples"]),
@@ -313,14 +348,15 @@ fn numbers_that_are_not_finite_are_the_hooks_failure() {
     ];
     every_way(|wiring| {
         let host = host(&["probe-a"], wiring);
-        let undisturbed = Outcome::of(&draw(&host, &clear(&host), &json!({})));
+        let undisturbed = by_kind(|kind| draw(&host, &clear(&host), kind, &json!({})));
         for (hook, buffers) in FLOATS {
+            let kind = Kind::with(hook);
             for buffer in buffers {
                 let log = clear(&host);
                 let script = json!({ hook: [{ "nan": true, "buffer": buffer }] });
-                let finished = draw(&host, &log, &script);
+                let finished = draw(&host, &log, kind, &script);
                 all_done(&log, hook);
-                assert_eq!(Outcome::of(&finished), undisturbed, "{hook} {buffer} {wiring:?}");
+                assert!(Outcome::of(&finished) == undisturbed[&kind], "{hook} {buffer} {wiring:?}");
                 let failure = &finished.record.failures[0];
                 assert_eq!((&*failure.hook, &*failure.status), (hook, "failed"));
                 assert!(failure.message.contains("not finite"), "{}", failure.message);

@@ -10,18 +10,18 @@ use atelier_testkit::both_ways;
 
 use crate::loaded;
 
-/// Version 1.1: a function more in both tables, a hook more.
+/// Version 1.2: a function more in both tables, a hook more.
 const MINOR: [Edit<'static>; 9] = [
-    Edit { file: "Cargo.toml", from: "version = \"1.0.0\"", to: "version = \"1.1.0\"" },
+    Edit { file: "Cargo.toml", from: "version = \"1.1.0\"", to: "version = \"1.2.0\"" },
     Edit {
         file: "src/tables.rs",
         from: "    pub fail: unsafe extern \"C\" fn(context: *mut Opaque, message: Str, place: Str) -> u32,\n",
-        to: "    pub fail: unsafe extern \"C\" fn(context: *mut Opaque, message: Str, place: Str) -> u32,\n    /// New in 1.1.\n    pub novelty: unsafe extern \"C\" fn(*mut Opaque, u64) -> u32,\n",
+        to: "    pub fail: unsafe extern \"C\" fn(context: *mut Opaque, message: Str, place: Str) -> u32,\n    /// New in 1.2.\n    pub novelty: unsafe extern \"C\" fn(*mut Opaque, u64) -> u32,\n",
     },
     Edit {
         file: "src/tables.rs",
         from: "    pub drop_plugin: Option<unsafe extern \"C\" fn(plugin: *mut Opaque, call: *const Call) -> u32>,\n",
-        to: "    pub drop_plugin: Option<unsafe extern \"C\" fn(plugin: *mut Opaque, call: *const Call) -> u32>,\n    /// New in 1.1.\n    pub novelty: extern \"C\" fn() -> u32,\n",
+        to: "    pub drop_plugin: Option<unsafe extern \"C\" fn(plugin: *mut Opaque, call: *const Call) -> u32>,\n    /// New in 1.2.\n    pub novelty: extern \"C\" fn() -> u32,\n",
     },
     Edit { file: "src/host/bridge.rs", from: "    fail,\n};", to: "    fail,\n    novelty,\n};" },
     Edit {
@@ -42,16 +42,16 @@ const MINOR: [Edit<'static>; 9] = [
     Edit {
         file: "src/plugin/cx.rs",
         from: "    /// Whether the run was cancelled.\n",
-        to: "    /// New in 1.1.\n    #[must_use]\n    pub fn novelty(self, number: u64) -> u32 {\n        // SAFETY: as everywhere here.\n        unsafe { ask!(self, novelty(number)) }\n    }\n\n    /// Whether the run was cancelled.\n",
+        to: "    /// New in 1.2.\n    #[must_use]\n    pub fn novelty(self, number: u64) -> u32 {\n        // SAFETY: as everywhere here.\n        unsafe { ask!(self, novelty(number)) }\n    }\n\n    /// Whether the run was cancelled.\n",
     },
     Edit {
         file: "src/codes.rs",
         from: "        Finish = 21 => \"finish\",\n",
-        to: "        Finish = 21 => \"finish\",\n        /// New in 1.1.\n        Novelty = 1000 => \"novelty\",\n",
+        to: "        Finish = 21 => \"finish\",\n        /// New in 1.2.\n        Novelty = 1000 => \"novelty\",\n",
     },
 ];
 
-/// A plugin of version 1.1 that has the new hook and an option of a new kind, and calls the new
+/// A plugin of version 1.2 that has the new hook and an option of a new kind, and calls the new
 /// function in `post_sample`.
 fn newer_plugin() -> PathBuf {
     let own = [
@@ -80,7 +80,7 @@ fn a_plugin_of_a_newer_minor_version_runs_on_this_host() {
     both_ways(|wiring| {
         let host = loaded(library.clone(), wiring);
         let manifest = host.atelier().plugins()[0].manifest.as_ref().expect("a manifest");
-        assert_eq!(manifest.abi, "1.1");
+        assert_eq!(manifest.abi, "1.2");
         let state = host.atelier().store().load_full();
         let notices = &state.companion.order().notices;
         assert!(
@@ -96,11 +96,11 @@ fn a_plugin_of_a_newer_minor_version_runs_on_this_host() {
         // The function that this host does not have is the plugin's failure, and nobody's end.
         let [failure] = &finished.record.failures[..] else { panic!("one failure") };
         assert_eq!((&*failure.hook, &*failure.status), ("post_sample", "failed"));
-        assert_eq!(failure.message, "the host of ABI 1.0 answers 10");
+        assert_eq!(failure.message, "the host of ABI 1.1 answers 10");
     });
 }
 
-/// A host whose boundary is of version 1.1, as a program that draws with the plugin it is given.
+/// A host whose boundary is of version 1.2, as a program that draws with the plugin it is given.
 fn newer_host() -> PathBuf {
     const MAIN: &str = r#"
 use atelier_testkit::{TestHost, Wiring};
@@ -160,7 +160,7 @@ fn plugins_of_this_version_run_on_a_host_of_a_newer_minor_version() {
     for (library, words) in [
         (variant::plugin("older-plugin", &[]), "Variant: process"),
         (plugin("watermark"), "infotext: a cat"),
-        (newer_plugin(), "the host of ABI 1.1 answers 3"),
+        (newer_plugin(), "the host of ABI 1.2 answers 3"),
     ] {
         let output = Command::new(&host).arg(&library).output().expect("the newer host");
         let told = String::from_utf8_lossy(&output.stdout);

@@ -24,6 +24,11 @@ fn context(hook: Hook) -> &'static str {
         Hook::Postprocess => "ResultCx",
         Hook::Finish => "FinishCx",
         Hook::Run => "ScriptCx",
+        Hook::AfterExtraNetworksActivate => "NetworksCx",
+        Hook::BeforeHr => "HiresCx",
+        Hook::ExtraNoise => "ExtraNoiseCx",
+        Hook::OnMaskBlend => "MaskBlendCx",
+        Hook::PostprocessMaskoverlay => "MaskoverlayCx",
         _ => "ImageCx",
     }
 }
