@@ -194,7 +194,7 @@ fn a_plugin_that_behaves_passes_every_check() {
 /// All but `option-drift`, whose runs cannot be repeated, and `misbehaving`; both are what they say.
 #[test]
 fn the_example_plugins_are_valid_at_the_highest_level() {
-    const RUST: [&str; 8] = [
+    const RUST: [&str; 9] = [
         "watermark",
         "prompt-styles",
         "latent-noise",
@@ -203,6 +203,7 @@ fn the_example_plugins_are_valid_at_the_highest_level() {
         "cfg-rescale",
         "color-grade",
         "x-y-plot",
+        "soft-inpainting",
     ];
     let folder = variant::folder();
     let mut libraries: Vec<_> = build::cdylibs(&root(), &RUST, &[]).into_values().collect();

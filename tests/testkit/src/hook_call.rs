@@ -77,6 +77,8 @@ pub struct Called {
     pub images: Vec<RgbImage>,
     /// The floats after it, with their sizes.
     pub tensors: BTreeMap<Buffer, (Vec<usize>, Vec<f32>)>,
+    /// The bytes after it that are no picture of a list, with their sizes.
+    pub bytes: BTreeMap<Buffer, (Vec<usize>, Vec<u8>)>,
     /// Fields that it set.
     pub set: Vec<(Field, u64, Json)>,
     /// What it added to the infotext.
@@ -189,6 +191,17 @@ impl HookCall {
     pub fn tensor(mut self, buffer: Buffer, shape: &[usize], data: Vec<f32>) -> Self {
         assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
         self.given.tensors.insert(buffer, (shape.to_vec(), data));
+        self
+    }
+
+    /// Bytes that are no picture of a list, `[height, width, channels]`: a mask, what is laid over.
+    ///
+    /// # Panics
+    /// If the sizes do not hold as many.
+    #[must_use]
+    pub fn bytes(mut self, buffer: Buffer, shape: [usize; 3], data: Vec<u8>) -> Self {
+        assert_eq!(shape.iter().product::<usize>(), data.len(), "{shape:?}");
+        self.given.bytes.insert(buffer, (shape.to_vec(), data));
         self
     }
 

@@ -7,11 +7,11 @@ use std::{
 };
 
 use atelier_plugin_abi::{Hook, codes::Status};
-use image::RgbImage;
+use image::{GrayImage, RgbImage};
 
 use crate::{
     output::infotext_parse::ParsedInfotext,
-    run::{CancelToken, Finished, InitImages, RunRequest},
+    run::{CancelToken, Finished, Hires, InitImages, Inpaint, RunRequest},
     validate::{
         check::{Check, Found, Group, Verdict, ensure},
         recorder::Facts,
@@ -100,9 +100,23 @@ fn img2img(rig: &Rig) -> RunRequest {
     RunRequest { init_images: Some(InitImages(vec![picture])), ..rig.request() }
 }
 
+/// Half of a picture is drawn anew, with extra noise.
+fn masked(rig: &Rig) -> RunRequest {
+    let mask = GrayImage::from_fn(64, 64, |x, _| image::Luma([u8::from(x < 32) * 255]));
+    let inpaint = Inpaint { inpaint_full_res: false, ..Inpaint::new(mask) };
+    let mut request = RunRequest { inpaint: Some(inpaint), ..img2img(rig) };
+    request.override_settings.insert("img2img_extra_noise".to_owned(), 0.1.into());
+    request
+}
+
+fn second_pass(rig: &Rig) -> RunRequest {
+    RunRequest { hires: Some(Hires { hr_scale: 1.0, ..Hires::default() }), ..rig.request() }
+}
+
 /// Runs of all kinds: between them they reach every hook.
 fn kinds(rig: &Rig) -> Vec<RunRequest> {
-    vec![rig.request(), img2img(rig), RunRequest { batch_size: 2, n_iter: 2, ..rig.request() }]
+    let several = RunRequest { batch_size: 2, n_iter: 2, ..rig.request() };
+    vec![rig.request(), img2img(rig), several, masked(rig), second_pass(rig)]
 }
 
 fn hooks_succeed(subject: &Subject) -> Found {

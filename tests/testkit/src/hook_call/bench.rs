@@ -133,15 +133,15 @@ impl HookHost for Bench {
             let elements = if write { Elements::U8Mut(data) } else { Elements::U8(data) };
             return Ok(BufferView { shape, rank: 3, elements });
         }
+        if let Some((sizes, data)) = self.called.bytes.get_mut(&buffer) {
+            let elements = if write { Elements::U8Mut(data) } else { Elements::U8(data) };
+            return Ok(BufferView { shape: shape_of(sizes), rank: 3, elements });
+        }
         let Some((sizes, data)) = self.called.tensors.get_mut(&buffer) else {
             return refused(Status::NotHere, format!("the test gives no {buffer}"));
         };
-        let mut shape = [1; 4];
-        for (to, from) in shape.iter_mut().zip(sizes.iter()) {
-            *to = *from;
-        }
         let elements = if write { Elements::F32Mut(data) } else { Elements::F32(data) };
-        Ok(BufferView { shape, rank: sizes.len().min(4), elements })
+        Ok(BufferView { shape: shape_of(sizes), rank: sizes.len().min(4), elements })
     }
 
     fn resize(
@@ -182,4 +182,12 @@ impl HookHost for Bench {
     fn log(&mut self, _: Level, _: &str, message: &str) {
         self.called.logs.push(message.to_owned());
     }
+}
+
+fn shape_of(sizes: &[usize]) -> [usize; 4] {
+    let mut shape = [1; 4];
+    for (to, from) in shape.iter_mut().zip(sizes) {
+        *to = *from;
+    }
+    shape
 }
