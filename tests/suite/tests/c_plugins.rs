@@ -212,7 +212,7 @@ fn a_library_in_c_that_is_no_plugin_of_ours_is_refused() {
         "static const AtelierPluginTable TABLE = {sizeof TABLE, 2, 0, atelier_manifest, NULL, NULL, NULL, NULL, NULL, NULL, NULL};\n\
          const AtelierPluginTable *atelier_plugin(void) { return &TABLE; }",
     );
-    assert!(newer.contains("built for plugin ABI 2.0, this host runs 1.0"), "{newer}");
+    assert!(newer.contains("built for plugin ABI 2.0, this host runs 1.1"), "{newer}");
     // A table that ends before `manifest` tells none.
     let short = plugin(
         "short.c",

@@ -41,10 +41,11 @@ fn validated_and_drawn(folder: &Path, library: &Path) {
 #[test]
 fn a_new_plugin_in_rust_with_every_hook_builds_is_valid_and_draws() {
     let folder = TempDir::new().expect("a folder");
-    let hooks = "model_loaded,before_process,process,before_process_batch,process_batch,\
-                 process_before_every_sampling,cfg_denoiser,cfg_denoised,cfg_combine,cfg_after_cfg,after_step,\
-                 post_sample,postprocess_batch,postprocess_batch_list,postprocess_image,before_image_saved,\
-                 image_saved,image_grid,postprocess,finish";
+    let hooks = "model_loaded,before_process,process,before_process_batch,\
+                 after_extra_networks_activate,process_batch,before_hr,process_before_every_sampling,extra_noise,\
+                 cfg_denoiser,cfg_denoised,cfg_combine,on_mask_blend,cfg_after_cfg,after_step,post_sample,\
+                 postprocess_batch,postprocess_batch_list,postprocess_image,postprocess_maskoverlay,\
+                 postprocess_image_after_composite,before_image_saved,image_saved,image_grid,postprocess,finish";
     let root = root();
     let checkout = root.to_str().expect("a path");
     let output = new(folder.path(), &["all-hooks", "--api-path", checkout, "--hooks", hooks]);

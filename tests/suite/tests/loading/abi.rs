@@ -9,7 +9,7 @@ const ADVICE: &str = "build it with an unchanged atelier-plugin-api";
 #[test]
 fn another_major_version_is_refused_before_it_is_opened() {
     let edits = [edit("Cargo.toml", "version = \"1.1.0\"", "version = \"2.0.0\"")];
-    let words = ["built for plugin ABI 2.0, this host runs 1.0", "atelier-plugin-api for ABI 1"];
+    let words = ["built for plugin ABI 2.0, this host runs 1.1", "atelier-plugin-api for ABI 1"];
     refused(&plugin("abi-major", &edits), &words);
 }
 
@@ -21,7 +21,7 @@ fn another_major_version_that_claims_to_be_ours_is_refused_too() {
         edit("src/export.rs", "ABI_VERSION_TEXT, \"", "\"1.0\", \""),
         edit("src/export.rs", "    version::ABI_VERSION_TEXT,\n", ""),
     ];
-    refused(&plugin("abi-liar", &edits), &["built for plugin ABI 2.0, this host runs 1.0"]);
+    refused(&plugin("abi-liar", &edits), &["built for plugin ABI 2.0, this host runs 1.1"]);
 }
 
 #[test]
