@@ -161,7 +161,7 @@ fn on_levels(
             let mut sigmas = scheduler.sigmas(sampler, part.steps, schedule, settings);
             let levels = Levels::of(&sigmas);
             sigmas.drain(..part.steps - part.encoded - 1);
-            (noised(model, init, noise, (1.0, sigmas[0]))?, sigmas, levels)
+            (noised(model, &init, noise, (1.0, sigmas[0]))?, sigmas, levels)
         }
     };
     // The solvers that have no noise level 0 end at the last above it.
@@ -224,7 +224,7 @@ fn on_timesteps(
             let a = schedule.alpha(timesteps[part.encoded]);
             timesteps.truncate(part.encoded);
             let from = timesteps.last().copied().unwrap_or(0);
-            (noised(model, init, noise, (a.sqrt(), (1.0 - a).sqrt()))?, timesteps, from)
+            (noised(model, &init, noise, (a.sqrt(), (1.0 - a).sqrt()))?, timesteps, from)
         }
     };
     let walk = Walk { model, timesteps: &timesteps };
@@ -242,7 +242,7 @@ fn on_timesteps(
 /// is left of the latents.
 fn noised(
     model: &mut Guided<'_>,
-    init: Tensor,
+    init: &Tensor,
     noise: Tensor,
     (keep, add): (f64, f64),
 ) -> Result<Tensor, SampleError> {
@@ -252,7 +252,7 @@ fn noised(
     if extra <= 0.0 {
         return Ok(x);
     }
-    let noise = model.extra_noise(noise, &init, &x.clone().map(|x| x / keep))?;
+    let noise = model.extra_noise(noise, init, &x.clone().map(|x| x / keep))?;
     Ok(x.zip(&noise, |x, noise| x + keep * extra * noise))
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn share(drawn: f32, power: f64) -> f32 {
 /// `a` where the share is 0, `b` where it is 1. Between them the vectors of a place are mixed as they are,
 /// and their lengths apart: the more `detail`, the more the longer one counts.
 pub(crate) fn blend(
-    to: TensorMut<'_>,
+    to: &mut TensorMut<'_>,
     a: &Tensor<'_>,
     b: &Tensor<'_>,
     shares: &[f32],
@@ -46,9 +46,9 @@ mod tests {
     fn blended(share: f32, detail: f64) -> [f32; 2] {
         let (a, b, mut to) = ([1.0, 0.0], [0.0, 3.0], [0.0; 2]);
         let shape = [1, 2, 1, 1];
-        let view = TensorMut { shape, data: &mut to };
+        let mut view = TensorMut { shape, data: &mut to };
         let (a, b) = (Tensor { shape, data: &a }, Tensor { shape, data: &b });
-        blend(view, &a, &b, &[share], detail);
+        blend(&mut view, &a, &b, &[share], detail);
         to
     }
 

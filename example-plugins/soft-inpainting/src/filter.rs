@@ -47,7 +47,7 @@ fn mean_between(values: &[(f64, f64)], (low, high): (f64, f64)) -> f64 {
     let sum: f64 = values.iter().map(|(_, weight)| weight).sum();
     let (mut from, mut to) = (sum * low, sum * high);
     if to - from < 1.0 {
-        let middle = (from + to) / 2.0;
+        let middle = f64::midpoint(from, to);
         (from, to) = (middle - 0.5, middle + 0.5);
         if to > sum {
             (from, to) = (sum - 1.0, sum);

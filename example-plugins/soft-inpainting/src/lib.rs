@@ -95,7 +95,7 @@ impl Run for SoftInpainting {
     fn on_mask_blend(&mut self, cx: &mut MaskBlendCx<'_>) -> HookResult {
         let Some(settings) = self.settings else { return Ok(()) };
         let (sigma, last) = (cx.sigma(), cx.is_final_blend());
-        let BlendParts { current, init, mask, blended } = cx.parts();
+        let BlendParts { current, init, mask, mut blended } = cx.parts();
         if last {
             // What is drawn stays as it is: the picture is laid over it by how far it came.
             blended.data.copy_from_slice(current.data);
@@ -104,7 +104,7 @@ impl Run for SoftInpainting {
         }
         let power = sigma.powf(settings.power) * settings.scale;
         let shares: Vec<f32> = mask.data.iter().map(|stays| share(1.0 - stays, power)).collect();
-        blend(blended, &init, &current, &shares, settings.detail);
+        blend(&mut blended, &init, &current, &shares, settings.detail);
         Ok(())
     }
 

@@ -241,7 +241,9 @@ fn hash(bytes: impl Iterator<Item = u8>) -> String {
 fn change(stage: &mut dyn Stage, entry: &Entry, new: impl Fn(f32) -> f32) -> Answer<Value> {
     let byte = |old: u8| (new(f32::from(old) / 255.0) * 255.0).round().clamp(0.0, 255.0) as u8;
     if let Some(data) = stage.bytes_mut(&entry.buffer) {
-        data.iter_mut().for_each(|value| *value = byte(*value));
+        for value in data {
+            *value = byte(*value);
+        }
         return Ok(Value::Null);
     }
     if stage.pictures() == 0 || !entry.buffer.is_empty() {
