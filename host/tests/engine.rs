@@ -8,9 +8,9 @@ use std::sync::Arc;
 use atelier_host::{
     engine::EngineProvider,
     run::pipeline::{
-        Conditioning, Lent, ModelProvider as _, NoiseSource, Padding, Pipeline, PipelineError,
-        Point, SampleJob, SamplerSettings, Seeds, Start, StepInfo, StepObserver, Stop, Tensor,
-        TextSettings,
+        BlendParts, Conditioning, Lent, ModelProvider as _, NoiseSource, Padding, Pipeline,
+        PipelineError, Point, SampleJob, SamplerSettings, Seeds, Start, StepInfo, StepObserver,
+        Stop, Tensor, TextSettings,
     },
 };
 
@@ -97,6 +97,19 @@ impl Watcher {
 impl StepObserver for Watcher {
     fn wants(&self, _: Point) -> bool {
         true
+    }
+
+    fn extra_noise(&mut self, _: Lent<'_>, _: &[f32], _: &[f32]) -> Result<(), Stop> {
+        unreachable!("these runs start from noise")
+    }
+
+    fn blend(
+        &mut self,
+        _: Option<StepInfo>,
+        _: &BlendParts<'_>,
+        _: &mut [f32],
+    ) -> Result<(), Stop> {
+        unreachable!("these runs have no mask")
     }
 
     fn denoiser(
