@@ -1,5 +1,7 @@
 //! What an observer sees and may change of a picture of which part stays, and of extra noise.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use atelier_engine::{
