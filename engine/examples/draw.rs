@@ -43,6 +43,7 @@ fn draw(engine: &Engine, prompt: &str, seed: i64, steps: u32) -> Result<Tensor, 
         padding: Padding::default(),
         start: Start::Noise(rng.first()),
         shown: None,
+        refiner: None,
         rng: &mut rng,
         settings: SamplerSettings::default(),
     };

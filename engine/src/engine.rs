@@ -358,6 +358,14 @@ impl Engine {
         Ok(pictures.map(|v| (v * 0.5 + 0.5).clamp(0.0, 1.0)))
     }
 
+    pub(crate) fn unet(&self) -> &Unet {
+        &self.unet
+    }
+
+    pub(crate) fn schedule(&self) -> &DiscreteSchedule {
+        &self.schedule
+    }
+
     /// Samples a batch of latents; `observer` sees every step.
     ///
     /// # Errors

@@ -46,8 +46,9 @@ pub use prompt::{
 };
 pub use resample::Resample;
 pub use sampling::{
-    BlendParts, Heeds, Observer, Padding, Point, SampleError, SampleJob, Sampler, SamplerSettings,
-    Scheduler, Start, StepInfo, Stop, UniPc, UniPcSpacing, UniPcVariant, Unobserved,
+    BlendParts, Heeds, Observer, Padding, Point, Refiner, SampleError, SampleJob, Sampler,
+    SamplerSettings, Scheduler, Start, StepInfo, Stop, UniPc, UniPcSpacing, UniPcVariant,
+    Unobserved,
 };
 pub use scheduled::{Entry, ScheduledConditioning};
 pub use tensor::{Tensor, TensorError};

@@ -163,6 +163,7 @@ fn other_sizes_and_long_prompts_run() {
             padding,
             start: atelier_engine::Start::Noise(rng.first()),
             shown: None,
+            refiner: None,
             rng: &mut rng,
             settings: SamplerSettings::default(),
         };

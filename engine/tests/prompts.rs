@@ -136,6 +136,7 @@ fn a_batch_draws_what_each_of_its_prompts_draws_alone() {
             padding: atelier_engine::Padding::default(),
             start: atelier_engine::Start::Noise(rng.first()),
             shown: None,
+            refiner: None,
             rng: &mut rng,
             settings: atelier_engine::SamplerSettings::default(),
         };

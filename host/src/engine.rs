@@ -28,8 +28,8 @@ pub use provider::{EngineProvider, checkpoint_name, is_checkpoint};
 
 use crate::run::pipeline::{
     Catalogue, Conditioning, Heeds, LoraOutcome, LoraUse, ModelInfo, NetworkFile, NoiseSource,
-    NoiseStream, Padding, Pipeline, PipelineError, PromptBatch, SampleJob, ScheduledConditioning,
-    Seeds, StepObserver, Tensor, TextSettings, VaeInfo,
+    NoiseStream, Padding, Pipeline, PipelineError, PromptBatch, Refiner, SampleJob,
+    ScheduledConditioning, Seeds, StepObserver, Tensor, TextSettings, VaeInfo,
 };
 
 /// A loaded checkpoint as runs draw with it.
@@ -135,6 +135,33 @@ fn sampler(name: &str) -> Result<Sampler, PipelineError> {
     Sampler::parse(name).ok_or_else(|| unknown("sampler", name, &(CATALOGUE.samplers)()))
 }
 
+fn padding(padding: Padding, engine: &Engine) -> Result<atelier_engine::Padding, PipelineError> {
+    Ok(match padding {
+        Padding::Apart => atelier_engine::Padding::Apart,
+        Padding::Empty => engine.padding().map_err(convert::failed)?,
+        Padding::LastToken => atelier_engine::Padding::LastToken,
+    })
+}
+
+/// The refiner of a job, which has to be this engine's too.
+fn refining(
+    pipeline: &dyn Pipeline,
+    refiner: Refiner,
+) -> Result<atelier_engine::Refiner<'_>, PipelineError> {
+    let own = pipeline.as_any().downcast_ref::<EnginePipeline>();
+    let EnginePipeline { engine, .. } = own.ok_or_else(|| {
+        PipelineError::Engine("the refiner is another engine's; ask this one for it".to_owned())
+    })?;
+    Ok(atelier_engine::Refiner {
+        engine,
+        cond: convert::schedule(refiner.cond)?,
+        uncond: convert::schedule(refiner.uncond)?,
+        padding: padding(refiner.padding, engine)?,
+        switch_at: refiner.switch_at,
+        by_steps: refiner.by_steps,
+    })
+}
+
 /// The generators of a batch, as the engine has them.
 struct Noise(ImageRng);
 
@@ -223,10 +250,10 @@ impl Pipeline for EnginePipeline {
         let sampler = sampler(&job.sampler)?;
         let scheduler = Scheduler::parse(&job.scheduler)
             .ok_or_else(|| unknown("scheduler", &job.scheduler, &(CATALOGUE.schedulers)()))?;
-        let padding = match job.padding {
-            Padding::Apart => atelier_engine::Padding::Apart,
-            Padding::Empty => self.engine.padding().map_err(convert::failed)?,
-            Padding::LastToken => atelier_engine::Padding::LastToken,
+        let refiner = job.refiner.as_ref().map(|refiner| refiner.pipeline.clone());
+        let refiner = match (&refiner, job.refiner) {
+            (Some(pipeline), Some(refiner)) => Some(refining(pipeline.as_ref(), refiner)?),
+            _ => None,
         };
         let mut noise = job.noise.into_any().downcast::<Noise>().map_err(|_| {
             PipelineError::Engine("the noise is another engine's; ask this one for it".to_owned())
@@ -238,15 +265,20 @@ impl Pipeline for EnginePipeline {
             cfg_scale: job.cfg_scale,
             cond: convert::schedule(job.cond)?,
             uncond: convert::schedule(job.uncond)?,
-            padding,
+            padding: padding(job.padding, &self.engine)?,
             start: convert::start(job.start)?,
             shown: job.shown.map(convert::tensor).transpose()?,
+            refiner,
             rng: &mut noise.0,
             settings: convert::settings(&job.settings)?,
         };
         let mut bridge = Bridge::new(observer);
         let sampled = self.engine.sample(job, &mut bridge);
         sampled.map(convert::tensor_back).map_err(|error| bridge.cause(error))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 
     fn shown(

@@ -193,14 +193,23 @@ impl Pipeline for FakePipeline {
             }
         };
         let mut noise = job.noise.into_any().downcast::<FakeNoise>().ok();
-        let tint = hash(self.model.name.as_bytes()) as f32 / u64::MAX as f32 - 0.5;
+        let tint = |model: &ModelInfo| hash(model.name.as_bytes()) as f32 / u64::MAX as f32 - 0.5;
+        let (mut tint, mut refiner) =
+            (tint(&self.model), job.refiner.map(|it| (tint(it.pipeline.model()), it)));
+        let (mut text, mut negative) = (job.cond, job.uncond);
         for step in 0..steps {
             let sigma = f64::from(steps - step) / f64::from(steps);
             let at = StepInfo { step, total: steps, call: 0, sigma };
+            let done = f64::from(step) / f64::from(steps);
+            let turn = |at: Option<f64>| at.is_none_or(|at| done >= at);
+            if let Some((own, next)) = refiner.take_if(|(_, next)| turn(next.switch_at)) {
+                (tint, text, negative) = (own, next.cond, next.uncond);
+                observer.refined();
+            }
             let (mut input, mut told) = (x.clone(), sigma);
             let begins = |text: &ScheduledConditioning| text.texts.first().cloned();
             let (mut cond, mut uncond) =
-                (begins(&job.cond).unwrap_or_default(), begins(&job.uncond).unwrap_or_default());
+                (begins(&text).unwrap_or_default(), begins(&negative).unwrap_or_default());
             if observer.wants(Point::Denoiser) {
                 observer
                     .denoiser(at, lent(&mut input), &mut told, &mut cond, &mut uncond)
@@ -246,6 +255,10 @@ impl Pipeline for FakePipeline {
             kept.put_into(&mut x, None, observer).map_err(stopped)?;
         }
         Ok(x)
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
     }
 
     fn build(&self) -> String {

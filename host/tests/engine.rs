@@ -66,6 +66,7 @@ fn job(pipeline: &dyn Pipeline, steps: u32) -> SampleJob {
         padding: Padding::Apart,
         start,
         shown: None,
+        refiner: None,
         noise,
         settings: settings(),
     }

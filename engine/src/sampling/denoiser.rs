@@ -23,7 +23,9 @@ pub(super) struct Guided<'a> {
     pub(super) uncond: ScheduledConditioning,
     /// What an inpainting checkpoint is shown beside the latents.
     pub(super) shown: Option<Tensor>,
-    pub(super) padding: &'a Padding,
+    pub(super) padding: Padding,
+    /// What takes over.
+    pub(super) refiner: Option<Next<'a>>,
     pub(super) cfg_scale: f64,
     pub(super) settings: &'a SamplerSettings,
     pub(super) observer: &'a mut dyn Observer,
@@ -45,6 +47,18 @@ pub(super) struct Guided<'a> {
     /// What is kept of a picture: put before the model where noise is what counts (A1111's
     /// `mask_before_denoising`), else put over its answer.
     pub(super) blend: Option<Blend>,
+}
+
+/// What another checkpoint takes over with.
+pub(super) struct Next<'a> {
+    pub(super) unet: &'a Unet,
+    pub(super) schedule: &'a DiscreteSchedule,
+    pub(super) cond: ScheduledConditioning,
+    pub(super) uncond: ScheduledConditioning,
+    pub(super) padding: Padding,
+    /// The share of the way; at once without.
+    pub(super) switch_at: Option<f64>,
+    pub(super) by_steps: bool,
 }
 
 /// A picture of which part stays.
@@ -92,6 +106,7 @@ impl Guided<'_> {
         let blended =
             if self.answers_noise { self.blended(Some(info), x, level as f32)? } else { None };
         let x = blended.as_ref().unwrap_or(x);
+        self.refine(info);
         let without_uncond = self.leaves_out_uncond(info.sigma);
         let (cond, uncond) = (self.cond.at(self.calls), self.uncond.at(self.calls));
         self.calls += 1;
@@ -147,6 +162,24 @@ impl Guided<'_> {
             combined = combined.zip(&moved, |combined, moved| combined + moved);
         }
         Ok(combined)
+    }
+
+    /// Hands over to the refiner where it is its turn, as A1111 v1.10.1's `apply_refiner`.
+    fn refine(&mut self, info: &StepInfo) {
+        let Some(next) = &self.refiner else { return };
+        let done = if next.by_steps {
+            self.calls as f64 / self.planned.max(1) as f64
+        } else {
+            let timestep = self.timestep.unwrap_or_else(|| self.schedule.timestep_of(info.sigma));
+            self.schedule.share_at(timestep)
+        };
+        if next.switch_at.is_some_and(|at| done < at) {
+            return;
+        }
+        let Some(next) = self.refiner.take() else { return };
+        (self.unet, self.schedule) = (next.unet, next.schedule);
+        (self.cond, self.uncond, self.padding) = (next.cond, next.uncond, next.padding);
+        self.observer.refined(info);
     }
 
     /// `x` with what stays of a picture, `scale` times as strong as it is; `None` where nothing stays.

@@ -205,6 +205,12 @@ impl DiscreteSchedule {
         level.round() * self.stride as f64 + self.offset()
     }
 
+    /// How much of the way to a finished picture a timestep has behind it, 0 to 1.
+    pub(super) fn share_at(&self, timestep: f64) -> f64 {
+        let count = (self.len() * self.stride) as f64;
+        (count - 1.0 - timestep.round()) / count
+    }
+
     fn level_of(&self, sigma: f64) -> f64 {
         let log = sigma.ln();
         let low = self.log_sigmas.partition_point(|l| *l <= log).saturating_sub(1);

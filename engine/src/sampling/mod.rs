@@ -23,7 +23,7 @@ pub use error::SampleError;
 pub use observer::{BlendParts, Observer, Point, StepInfo, Stop, Unobserved};
 pub use padding::Padding;
 pub(crate) use run::run;
-pub use run::{SampleJob, Start};
+pub use run::{Refiner, SampleJob, Start};
 pub use sampler::Sampler;
 pub use scheduler::Scheduler;
 pub use settings::{Heeds, SamplerSettings, UniPc, UniPcSpacing, UniPcVariant};

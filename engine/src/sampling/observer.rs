@@ -94,6 +94,11 @@ pub trait Observer {
         Ok(())
     }
 
+    /// The job's [`Refiner`](super::Refiner) draws from here on.
+    fn refined(&mut self, info: &StepInfo) {
+        let _ = info;
+    }
+
     /// Whether the observer does anything at `point`; `false` spares the copies made for it.
     fn wants(&self, point: Point) -> bool {
         let _ = point;

@@ -1,6 +1,6 @@
 //! A job, from its start to its last step.
 
-use super::denoiser::{Blend, Guided};
+use super::denoiser::{Blend, Guided, Next};
 use super::discrete::DiscreteSchedule;
 use super::dpm_solver::{self, Span};
 use super::error::SampleError;
@@ -16,6 +16,7 @@ use super::settings::SamplerSettings;
 use super::timesteps::{self, Walk};
 use super::unipc;
 use crate::conditioning::Conditioning;
+use crate::engine::Engine;
 use crate::noise::ImageRng;
 use crate::scheduled::ScheduledConditioning;
 use crate::tensor::Tensor;
@@ -44,10 +45,29 @@ pub struct SampleJob<'a> {
     /// What an inpainting checkpoint is shown beside the latents, for every picture
     /// ([`Engine::image_conditioning`](crate::Engine::image_conditioning)).
     pub shown: Option<Tensor>,
+    /// What draws the rest.
+    pub refiner: Option<Refiner<'a>>,
     /// The noise of the steps; [`ImageRng::first`] has been drawn, for [`Start`].
     pub rng: &'a mut ImageRng,
     /// The knobs.
     pub settings: SamplerSettings,
+}
+
+/// Another checkpoint that goes on where one has begun (A1111's refiner).
+#[derive(Debug)]
+pub struct Refiner<'a> {
+    /// It. Its latents are of the same kind.
+    pub engine: &'a Engine,
+    /// The prompts as it encodes them.
+    pub cond: ScheduledConditioning,
+    /// The negative prompts as it encodes them.
+    pub uncond: ScheduledConditioning,
+    /// What is done about another number of tokens.
+    pub padding: Padding,
+    /// The share of the way from which on it draws, 0 to 1; from the first model call on without.
+    pub switch_at: Option<f64>,
+    /// Whether the way is counted in model calls; else in timesteps.
+    pub by_steps: bool,
 }
 
 /// Where the sampling starts.
@@ -78,6 +98,9 @@ pub(crate) fn run(
     observer: &mut dyn Observer,
 ) -> Result<Tensor, SampleError> {
     check(unet, shown_channels, &job)?;
+    if let Some(refiner) = &job.refiner {
+        check_refiner(unet, shown_channels, refiner, &job)?;
+    }
     let SampleJob {
         sampler,
         scheduler,
@@ -88,6 +111,7 @@ pub(crate) fn run(
         padding,
         start,
         shown,
+        refiner,
         rng,
         settings,
     } = job;
@@ -99,16 +123,32 @@ pub(crate) fn run(
         }
         _ => None,
     };
-    let overridden = schedule.overridden(settings);
-    let taught = (sampler == Sampler::Lcm).then(|| overridden.consistency());
-    let schedule = taught.as_ref().unwrap_or(&overridden);
+    let of = |schedule: &DiscreteSchedule| {
+        let overridden = schedule.overridden(settings);
+        if sampler == Sampler::Lcm { overridden.consistency() } else { overridden.into_owned() }
+    };
+    let schedule = of(schedule);
+    let refiner_schedule = refiner.as_ref().map(|refiner| of(refiner.engine.schedule()));
+    let refiner = match (refiner, &refiner_schedule) {
+        (Some(refiner), Some(schedule)) => Some(Next {
+            unet: refiner.engine.unet(),
+            schedule,
+            cond: refiner.cond,
+            uncond: refiner.uncond,
+            padding: refiner.padding,
+            switch_at: refiner.switch_at,
+            by_steps: refiner.by_steps,
+        }),
+        _ => None,
+    };
     let mut model = Guided {
         unet,
-        schedule,
+        schedule: &schedule,
         cond,
         uncond,
         shown,
-        padding: &padding,
+        padding,
+        refiner,
         cfg_scale,
         settings,
         observer,
@@ -323,7 +363,42 @@ fn check(unet: &Unet, shown_channels: usize, job: &SampleJob<'_>) -> Result<(), 
         let value = format!("for {} pictures of {:?}", job.rng.batch(), job.rng.shape());
         return wrong("rng", value, &format!("for {n} pictures of {:?}", [c, h, w]));
     }
-    for (field, text) in [("cond", &job.cond), ("uncond", &job.uncond)] {
+    check_texts(unet, n, [("cond", &job.cond), ("uncond", &job.uncond)])
+}
+
+fn check_refiner(
+    unet: &Unet,
+    shown_channels: usize,
+    refiner: &Refiner<'_>,
+    job: &SampleJob<'_>,
+) -> Result<(), SampleError> {
+    let wrong =
+        |field, value: String, expected: String| Err(SampleError::Job { field, value, expected });
+    if let Some(at) = refiner.switch_at.filter(|at| !(0.0..=1.0).contains(at)) {
+        return wrong("refiner.switch_at", at.to_string(), "0 to 1".to_owned());
+    }
+    let channels =
+        |unet: &Unet, shown| format!("{:?} channels, {shown} of them shown", unet.channels());
+    let engine = refiner.engine;
+    let own = channels(unet, shown_channels);
+    let found = channels(engine.unet(), engine.info().shown_channels());
+    if found != own {
+        return wrong("refiner", format!("a checkpoint of {found}"), format!("one of {own}"));
+    }
+    let texts = [("refiner.cond", &refiner.cond), ("refiner.uncond", &refiner.uncond)];
+    check_texts(engine.unet(), job.cond.weights().len(), texts)
+}
+
+/// Checks prompts and negative prompts of `n` pictures.
+fn check_texts(
+    unet: &Unet,
+    n: usize,
+    texts: [(&'static str, &ScheduledConditioning); 2],
+) -> Result<(), SampleError> {
+    let wrong = |field, value: String, expected: &str| {
+        Err(SampleError::Job { field, value, expected: expected.to_owned() })
+    };
+    for (field, text) in texts {
         let pictures = text.weights().len();
         if pictures != n {
             return wrong(field, format!("for {pictures} pictures"), &format!("for {n} pictures"));
@@ -341,9 +416,10 @@ fn check(unet: &Unet, shown_channels: usize, job: &SampleJob<'_>) -> Result<(), 
             return wrong(field, value, &format!("at least {}", shown(1, width, vector)));
         }
     }
-    if job.uncond.weights().iter().any(|parts| parts.len() != 1) {
+    let (field, negative) = texts[1];
+    if negative.weights().iter().any(|parts| parts.len() != 1) {
         let value = "a negative prompt of several parts".to_owned();
-        return wrong("uncond", value, "one part for each picture");
+        return wrong(field, value, "one part for each picture");
     }
     Ok(())
 }

@@ -92,6 +92,7 @@ impl Draw<'_> {
             padding: Padding::default(),
             start,
             shown: None,
+            refiner: None,
             rng: &mut rng,
             settings: self.settings.clone(),
         };

@@ -45,6 +45,7 @@ fn sample(
         padding: Padding::default(),
         start: Start::Noise(rng.first()),
         shown: None,
+        refiner: None,
         rng: &mut rng,
         settings: SamplerSettings { eta_ddim: 0.5, ..SamplerSettings::default() },
     };
@@ -410,6 +411,7 @@ fn a_checkpoint_for_inpainting_is_shown_mask_and_picture() {
             padding: Padding::default(),
             start: Start::Noise(rng.first()),
             shown,
+            refiner: None,
             rng: &mut rng,
             settings: SamplerSettings::default(),
         };

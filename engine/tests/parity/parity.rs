@@ -226,6 +226,7 @@ fn whole_runs_agree_with_k_diffusion_and_diffusers() {
                 padding: Padding::default(),
                 start: Start::Noise(rng.first()),
                 shown: None,
+                refiner: None,
                 rng: &mut rng,
                 settings: settings_of(key),
             };

@@ -71,6 +71,9 @@ struct HiresArgs {
     /// Scheduler of the second pass [default: the first's]
     #[arg(long, value_name = "NAME", requires = "hires")]
     hires_scheduler: Option<String>,
+    /// Checkpoint of the second pass [default: the first's]
+    #[arg(long, value_name = "NAME", requires = "hires")]
+    hires_checkpoint: Option<String>,
     /// Prompt of the second pass [default: the first's]
     #[arg(
         long,
@@ -101,6 +104,7 @@ impl HiresArgs {
             hr_second_pass_steps: self.hires_steps,
             hr_sampler_name: self.hires_sampler,
             hr_scheduler: self.hires_scheduler,
+            hr_checkpoint_name: self.hires_checkpoint,
             hr_prompt: self.hires_prompt,
             hr_negative_prompt: self.hires_negative,
         })

@@ -79,6 +79,10 @@ impl Observer for Bridge<'_> {
         })
     }
 
+    fn refined(&mut self, _: &StepInfo) {
+        self.inner.refined();
+    }
+
     fn extra_noise(&mut self, noise: &mut Tensor, x: &Tensor, noised: &Tensor) -> Result<(), Stop> {
         let outcome = self.inner.extra_noise(lend(noise), x.data(), noised.data());
         self.pass(outcome)

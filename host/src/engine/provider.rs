@@ -17,7 +17,7 @@ use crate::run::pipeline::{
     Catalogue, Checkpoint, ModelProvider, NetworkFile, Pipeline, PipelineError,
 };
 
-/// Checkpoints in folders, one of them loaded at a time.
+/// Checkpoints in folders, one of them loaded at a time, and one beside it.
 ///
 /// A checkpoint is a folder in diffusers' layout, and its name the folder's; or a `.safetensors` file
 /// in A1111's layout, and its name the file's without the extension. The default one is the first
@@ -31,7 +31,7 @@ pub struct EngineProvider {
     vaes: PathBuf,
     embeddings: PathBuf,
     hashes: HashCache,
-    loaded: Mutex<Option<(PathBuf, Arc<EnginePipeline>)>>,
+    loaded: Mutex<[Option<(PathBuf, Arc<EnginePipeline>)>; 2]>,
 }
 
 impl EngineProvider {
@@ -127,16 +127,26 @@ impl ModelProvider for EngineProvider {
         let checkpoint = self.find(name)?;
         // Held while loading: two runs that want the same checkpoint load it once.
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((path, pipeline)) = &*loaded
-            && *path == checkpoint.path
-        {
+        if let Some((_, pipeline)) = loaded.iter().flatten().find(|it| it.0 == checkpoint.path) {
             return Ok((pipeline.clone(), false));
         }
-        // The old one makes room first, unless a run still draws with it.
-        *loaded = None;
+        // The old ones make room first, unless a run still draws with them.
+        *loaded = [None, None];
         let pipeline = Arc::new(self.load(&checkpoint)?);
-        *loaded = Some((checkpoint.path, pipeline.clone()));
+        loaded[0] = Some((checkpoint.path, pipeline.clone()));
         Ok((pipeline, true))
+    }
+
+    fn beside(&self, name: &str) -> Result<Arc<dyn Pipeline>, PipelineError> {
+        let checkpoint = self.find(Some(name))?;
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pipeline)) = loaded.iter().flatten().find(|it| it.0 == checkpoint.path) {
+            return Ok(pipeline.clone());
+        }
+        loaded[1] = None;
+        let pipeline = Arc::new(self.load(&checkpoint)?);
+        loaded[1] = Some((checkpoint.path, pipeline.clone()));
+        Ok(pipeline)
     }
 
     fn catalogue(&self) -> Catalogue {

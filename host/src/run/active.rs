@@ -19,6 +19,7 @@ use super::{
     params::{Names, Params, Pictures},
     pipeline::{Pipeline, SamplerSettings},
     record::{RECORD_VERSION, RecordedPlugin, RunRecord, RunState},
+    refiner::{RefinerPlan, asked_for, known},
     request::RunRequest,
     runner::{Finished, Picture, Runner},
     seam::{Seam, SeamMode},
@@ -36,6 +37,10 @@ pub(super) struct ActiveRun<'r> {
     pub(super) style_prompts: Vec<String>,
     /// The second pass.
     pub(super) hires: Option<HiresPlan>,
+    /// What draws the rest of a picture.
+    pub(super) refiner: Option<RefinerPlan>,
+    /// Further checkpoints that it has used, by their names.
+    pub(super) beside: BTreeMap<String, Arc<dyn Pipeline>>,
     pub(super) settings: SamplerSettings,
     pub(super) names: Names,
     pub(super) pipeline: Option<Arc<dyn Pipeline>>,
@@ -111,6 +116,8 @@ impl<'r> ActiveRun<'r> {
             pictures: Pictures::default(),
             style_prompts: Vec::new(),
             hires: None,
+            refiner: None,
+            beside: BTreeMap::new(),
             settings: SamplerSettings::default(),
             names: Names::default(),
             pipeline: None,
@@ -217,6 +224,11 @@ fn foresee(
     let name = (!name.is_empty()).then_some(&*name);
     let multiple = provider.size_multiple(name).map_err(|error| refused(error.into()))?;
     params.foresee(provider.catalogue(), multiple).map_err(refused)?;
+    RefinerPlan::of(request, provider).map_err(refused)?;
+    let own = request.hires.as_ref().and_then(|hires| asked_for(hires.hr_checkpoint_name.as_ref()));
+    if let Some(name) = own {
+        known(provider, "hr_checkpoint_name", name).map_err(refused)?;
+    }
     // Sizes that are the checkpoint's are not known yet.
     if params.width != 0 && params.height != 0 {
         HiresPlan::of(request, params, provider.catalogue(), multiple).map_err(refused)?;

@@ -11,8 +11,9 @@ use super::{
     extra_networks::{Tag, take_tags},
     img2img::{Laid, Overlay},
     params::Pictures,
-    pipeline::{Pipeline, Tensor},
+    pipeline::Tensor,
     runner::Picture,
+    sample::Drawn,
     stage::{Access, PictureAccess, Slot, Stage},
 };
 
@@ -81,9 +82,9 @@ impl ActiveRun<'_> {
             let pipeline = self.with_networks(base, &tags);
             self.networks_active(&pipeline, &batch, &tags)?;
             self.batch_hook(Hook::ProcessBatch, &mut batch)?;
-            let latents = self.sample(pipeline.as_ref(), &batch, start.as_ref())?;
-            let latents = self.second_pass(base, &pipeline, &batch, &tags, latents)?;
-            let pictures = self.decode(pipeline.as_ref(), &mut batch, latents)?;
+            let drawn = self.sample(&pipeline, &batch, &tags, start.as_ref())?;
+            let drawn = self.second_pass(base, &pipeline, &batch, &tags, drawn)?;
+            let pictures = self.decode(&mut batch, drawn)?;
             let overlay = start.as_ref().and_then(|start| start.overlay.as_ref());
             self.finish_pictures(&batch, pictures, overlay)?;
         }
@@ -159,9 +160,8 @@ impl ActiveRun<'_> {
     /// From latents to a list of pictures.
     fn decode(
         &mut self,
-        pipeline: &dyn Pipeline,
         batch: &mut Batch,
-        mut latents: Tensor,
+        Drawn { mut latents, by }: Drawn,
     ) -> Result<Vec<RgbImage>, Ended> {
         let stage = self.params.show(Stage::new()).tensor(
             Buffer::Latents,
@@ -170,7 +170,7 @@ impl ActiveRun<'_> {
             Access::Write,
         );
         self.hooks.call(batch.frame(Hook::PostSample), stage)?;
-        let mut pixels = pipeline.decode(&latents)?;
+        let mut pixels = by.decode(&latents)?;
         let stage = self.params.show(Stage::new()).tensor(
             Buffer::Pixels,
             pixels.shape,

@@ -14,8 +14,9 @@ use super::{
     img2img::{Beginning, joined},
     params::{Params, SIDES, STEPS, fits_memory},
     pipeline::{Catalogue, Pipeline, Tensor},
+    refiner::asked_for,
     request::{Hires, RunRequest},
-    sample::Pass,
+    sample::{Drawn, Pass},
     stage::{Slot, Stage},
 };
 use crate::{
@@ -180,23 +181,32 @@ impl ActiveRun<'_> {
         pipeline: &Arc<dyn Pipeline>,
         batch: &Batch,
         tags: &[Tag],
-        latents: Tensor,
-    ) -> Result<Tensor, Ended> {
-        let Some(plan) = self.hires.clone() else { return Ok(latents) };
+        drawn: Drawn,
+    ) -> Result<Drawn, Ended> {
+        let Some(plan) = self.hires.clone() else { return Ok(drawn) };
+        let Drawn { latents, by } = drawn;
         if self.hooks.seam.host_bool("save_images_before_highres_fix") {
             let suffix = "-before-highres-fix";
-            for (index, picture) in to_pictures(&pipeline.decode(&latents)?).into_iter().enumerate()
-            {
+            for (index, picture) in to_pictures(&by.decode(&latents)?).into_iter().enumerate() {
                 self.save_beside(batch, index, picture, suffix, (true, false))?;
             }
         }
-        let latents = enlarged(pipeline.as_ref(), latents, &plan)?;
         let (prompts, own_tags) = plan.prompts(batch);
-        let pipeline = match &own_tags {
-            Some(tags) => self.with_networks(base, tags),
-            None => pipeline.clone(),
+        let other = asked_for(plan.asked.hr_checkpoint_name.as_ref()).cloned();
+        let other = other.map(|name| self.checkpoint_beside(&name)).transpose()?;
+        if let Some(other) = &other {
+            self.hooks.infotext.set("Hires checkpoint", other.model().short_title());
+        }
+        let pipeline = match (&other, &own_tags) {
+            (None, None) => pipeline.clone(),
+            _ => {
+                let base = other.as_ref().unwrap_or(base);
+                self.with_networks(base, own_tags.as_deref().unwrap_or(tags))
+            }
         };
-        self.networks_active(&pipeline, batch, own_tags.as_deref().unwrap_or(tags))?;
+        let tags = own_tags.unwrap_or_else(|| tags.to_vec());
+        let latents = enlarged((by.as_ref(), pipeline.as_ref()), latents, &plan)?;
+        self.networks_active(&pipeline, batch, &tags)?;
         let count = batch.negative_prompts.len();
         let negative_prompts = match &plan.negative_prompt {
             Some(prompt) => vec![prompt.clone(); count],
@@ -209,11 +219,12 @@ impl ActiveRun<'_> {
             size: plan.size,
             prompts,
             negative_prompts,
+            tags,
             behind: Some((self.params.sampler.clone(), self.params.steps)),
             steps_around: (self.params.steps, 0),
         };
         let start = Beginning { latents, shown: None, mask: None, overlay: None };
-        self.sample_pass(pipeline.as_ref(), batch, &pass, Some(&start))
+        self.sample_pass(&pipeline, batch, &pass, Some(&start))
     }
 }
 
@@ -248,20 +259,25 @@ impl HiresPlan {
     }
 }
 
-/// Latents of the second pass's size: stretched, or through their pictures.
-fn enlarged(pipeline: &dyn Pipeline, latents: Tensor, plan: &HiresPlan) -> Result<Tensor, Ended> {
+/// Latents of the second pass's size: stretched, or through their pictures, from what drew them to what
+/// goes on.
+fn enlarged(
+    (first, second): (&dyn Pipeline, &dyn Pipeline),
+    latents: Tensor,
+    plan: &HiresPlan,
+) -> Result<Tensor, Ended> {
     let (width, height) = plan.cover;
     let latents = if PIXEL_UPSCALERS.contains(&plan.upscaler.as_str()) {
         let mut rows: Vec<Tensor> = Vec::new();
-        for picture in to_pictures(&pipeline.decode(&latents)?) {
+        for picture in to_pictures(&first.decode(&latents)?) {
             let picture = enlarged_picture(&picture, width, height, &plan.upscaler);
-            rows.push(pipeline.encode(&to_floats(&picture))?);
+            rows.push(second.encode(&to_floats(&picture))?);
         }
         joined(&rows, rows.len()).unwrap_or(latents)
     } else {
-        pipeline.resize_latents(latents, width, height, &plan.upscaler)?
+        second.resize_latents(latents, width, height, &plan.upscaler)?
     };
-    Ok(middle(&latents, pipeline.model().vae_factor, plan.size))
+    Ok(middle(&latents, second.model().vae_factor, plan.size))
 }
 
 fn enlarged_picture(picture: &RgbImage, width: u32, height: u32, upscaler: &str) -> RgbImage {

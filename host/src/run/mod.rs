@@ -22,6 +22,7 @@ pub mod pipeline;
 mod prepare;
 pub mod record;
 pub mod records;
+mod refiner;
 mod request;
 mod runner;
 mod sample;

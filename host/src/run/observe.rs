@@ -22,6 +22,8 @@ pub(super) struct Sampling<'a, 'r> {
     pub(super) cfg_scale: f64,
     /// Steps of the passes before and behind this one.
     pub(super) steps_around: (u32, u32),
+    /// Whether the refiner had its turn.
+    pub(super) refined: bool,
     /// Why sampling was ended, for the run; the engine only passes a [`Stop`] through.
     pub(super) ended: Option<Ended>,
 }
@@ -73,6 +75,10 @@ impl StepObserver for Sampling<'_, '_> {
             // Progress and cancelling live here.
             Point::AfterStep => true,
         }
+    }
+
+    fn refined(&mut self) {
+        self.refined = true;
     }
 
     fn extra_noise(&mut self, noise: Lent<'_>, x: &[f32], noised: &[f32]) -> Result<(), Stop> {

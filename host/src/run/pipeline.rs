@@ -158,10 +158,29 @@ pub struct SampleJob {
     pub start: Start,
     /// What a checkpoint for inpainting is shown, a row for each picture ([`Pipeline::shown`]).
     pub shown: Option<Tensor>,
+    /// What draws the rest.
+    pub refiner: Option<Refiner>,
     /// The generators that made the starting noise, for the noise of steps.
     pub noise: Box<dyn NoiseStream>,
     /// Settings.
     pub settings: SamplerSettings,
+}
+
+/// Another checkpoint that goes on where one has begun.
+#[derive(Debug)]
+pub struct Refiner {
+    /// It.
+    pub pipeline: Arc<dyn Pipeline>,
+    /// Conditioning of the prompts, of its own.
+    pub cond: ScheduledConditioning,
+    /// Conditioning of the negative prompts, of its own.
+    pub uncond: ScheduledConditioning,
+    /// What is done where the two have different numbers of tokens.
+    pub padding: Padding,
+    /// The share of the way from which on it draws, 0 to 1; from the first model call on without.
+    pub switch_at: Option<f64>,
+    /// Whether the way is counted in model calls; else in timesteps.
+    pub by_steps: bool,
 }
 
 /// The generators of a batch, one per picture.
@@ -239,6 +258,9 @@ pub enum Stop {
 pub trait StepObserver {
     /// Whether anybody looks at a point; where nobody does, nothing is copied out for it.
     fn wants(&self, point: Point) -> bool;
+
+    /// The refiner draws from here on.
+    fn refined(&mut self) {}
 
     /// More noise is about to be put on the latents `x` that sampling starts from; `noised` is what they
     /// are so far. Called where [`SamplerSettings::img2img_extra_noise`] is above 0.
@@ -454,6 +476,9 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
         Err(PipelineError::Engine("this engine adds no LoRA".to_owned()))
     }
 
+    /// For the engine: the pipeline itself.
+    fn as_any(&self) -> &dyn std::any::Any;
+
     /// Build of the engine and instruction sets of its kernels, for the record: pixels are promised
     /// to be equal where these are.
     fn build(&self) -> String;
@@ -466,6 +491,14 @@ pub trait ModelProvider: fmt::Debug + Send + Sync {
     /// # Errors
     /// No such checkpoint, or one that cannot be loaded.
     fn get(&self, name: Option<&str>) -> Result<(Arc<dyn Pipeline>, bool), PipelineError>;
+
+    /// A checkpoint that is used beside the one that [`get`](Self::get) gave, which stays loaded.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    fn beside(&self, name: &str) -> Result<Arc<dyn Pipeline>, PipelineError> {
+        Ok(self.get(Some(name))?.0)
+    }
 
     /// The checkpoints there are, the default one first.
     fn list(&self) -> Vec<Checkpoint>;

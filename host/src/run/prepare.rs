@@ -10,8 +10,9 @@ use super::{
     events::RunEvent,
     hires::HiresPlan,
     params::{Names, Pictures},
-    pipeline::{SamplerSettings, UniPcSettings},
+    pipeline::{Pipeline, SamplerSettings, UniPcSettings},
     record::{PreparedRun, RecordedOverride, RunState},
+    refiner::RefinerPlan,
     request::{Inpaint, RunRequest},
     services::{RunServices, text_settings},
     stage::{Slot, Stage},
@@ -37,6 +38,7 @@ impl ActiveRun<'_> {
         }
         self.pictures = self.prompts_and_seeds()?;
         self.plan_hires()?;
+        self.refiner = RefinerPlan::of(&self.request, self.runner.provider())?;
         self.settings = self.fill_settings();
         if self.runner.recording() {
             self.hooks.seam.take_snapshot();
@@ -61,20 +63,10 @@ impl ActiveRun<'_> {
     fn load_checkpoint(&mut self) -> Result<(), Ended> {
         let name = self.hooks.seam.host_text("sd_model_checkpoint");
         let name = (!name.is_empty()).then_some(&*name);
-        let (mut pipeline, fresh) = self.runner.provider().get(name)?;
-        let wanted = self.hooks.seam.host_text("sd_vae");
-        if let Some(vae) = self.runner.provider().vae(&pipeline.model().name, &wanted) {
-            pipeline = pipeline.with_vae(&vae)?;
-        }
+        let (pipeline, fresh) = self.runner.provider().get(name)?;
         self.params.tiling =
             self.request.tiling.unwrap_or_else(|| self.hooks.seam.host_bool("tiling"));
-        if self.params.tiling {
-            pipeline = pipeline.with_tiling()?;
-        }
-        let embeddings = self.runner.provider().embeddings();
-        if !embeddings.is_empty() {
-            pipeline = pipeline.with_embeddings(&embeddings)?;
-        }
+        let pipeline = self.furnished(pipeline)?;
         let model = pipeline.model().clone();
         let catalogue = self.runner.provider().catalogue();
         self.names =
@@ -87,6 +79,25 @@ impl ActiveRun<'_> {
             self.hooks.call(Frame::new(Hook::ModelLoaded), Stage::new())?;
         }
         Ok(())
+    }
+
+    /// A checkpoint with the autoencoder, the embeddings and the kind of pictures that the run wants.
+    pub(super) fn furnished(
+        &mut self,
+        mut pipeline: Arc<dyn Pipeline>,
+    ) -> Result<Arc<dyn Pipeline>, Ended> {
+        let wanted = self.hooks.seam.host_text("sd_vae");
+        if let Some(vae) = self.runner.provider().vae(&pipeline.model().name, &wanted) {
+            pipeline = pipeline.with_vae(&vae)?;
+        }
+        if self.params.tiling {
+            pipeline = pipeline.with_tiling()?;
+        }
+        let embeddings = self.runner.provider().embeddings();
+        if !embeddings.is_empty() {
+            pipeline = pipeline.with_embeddings(&embeddings)?;
+        }
+        Ok(pipeline)
     }
 
     /// Lists for every picture of the run, as A1111 v1.10.1 makes them: picture `i` has seed

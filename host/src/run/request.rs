@@ -147,6 +147,9 @@ pub struct Hires {
     pub hr_sampler_name: Option<String>,
     /// Scheduler; the first pass's without.
     pub hr_scheduler: Option<String>,
+    /// Checkpoint; the run's without, or if it is `Use same checkpoint`.
+    #[serde(default)]
+    pub hr_checkpoint_name: Option<String>,
     /// Prompt; the first pass's if empty.
     pub hr_prompt: String,
     /// Negative prompt; the first pass's if empty.
@@ -163,6 +166,7 @@ impl Default for Hires {
             hr_second_pass_steps: 0,
             hr_sampler_name: None,
             hr_scheduler: None,
+            hr_checkpoint_name: None,
             hr_prompt: String::new(),
             hr_negative_prompt: String::new(),
         }
@@ -210,6 +214,10 @@ pub struct RunRequest {
     pub n_iter: u32,
     /// For txt2img: a second pass.
     pub hires: Option<Hires>,
+    /// A checkpoint that draws the rest of a picture; none if empty or `None`.
+    pub refiner_checkpoint: Option<String>,
+    /// The share of the way from which on it does, 0 to 1; the whole of it without.
+    pub refiner_switch_at: Option<f64>,
     /// For img2img and the second pass: how far the picture is left, 0 to 1.
     pub denoising_strength: f64,
     /// For img2img: the pictures it starts from. Not in the JSON: the record names their blobs.
@@ -259,6 +267,8 @@ impl Default for RunRequest {
             batch_size: 1,
             n_iter: 1,
             hires: None,
+            refiner_checkpoint: None,
+            refiner_switch_at: None,
             denoising_strength: 0.75,
             init_images: None,
             resize_mode: ResizeMode::default(),

@@ -1,6 +1,6 @@
 //! Sampling one batch: its prompts encoded, its noise drawn, the engine at work.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use atelier_plugin_abi::{Buffer, Hook, frame::Frame};
 
@@ -8,7 +8,7 @@ use super::{
     active::ActiveRun,
     error::Ended,
     execute::Batch,
-    extra_networks::name_and_hash,
+    extra_networks::{Tag, name_and_hash},
     hooks::Hooks,
     img2img::Beginning,
     observe::Sampling,
@@ -31,20 +31,29 @@ pub(super) struct Pass {
     pub(super) size: (u32, u32),
     pub(super) prompts: Vec<String>,
     pub(super) negative_prompts: Vec<String>,
+    /// The tags of extra networks in its prompts.
+    pub(super) tags: Vec<Tag>,
     /// For a second pass, sampler and steps of the first.
     pub(super) behind: Option<(String, u32)>,
     /// Steps of the passes before and behind, for those who watch.
     pub(super) steps_around: (u32, u32),
 }
 
+/// The latents of a batch, and what drew them last.
+pub(super) struct Drawn {
+    pub(super) latents: Tensor,
+    pub(super) by: Arc<dyn Pipeline>,
+}
+
 impl ActiveRun<'_> {
     /// From prompts and noise to latents.
     pub(super) fn sample(
         &mut self,
-        pipeline: &dyn Pipeline,
+        pipeline: &Arc<dyn Pipeline>,
         batch: &Batch,
+        tags: &[Tag],
         start: Option<&Beginning>,
-    ) -> Result<Tensor, Ended> {
+    ) -> Result<Drawn, Ended> {
         let pass = Pass {
             sampler: self.params.sampler.clone(),
             scheduler: self.params.scheduler.clone(),
@@ -52,6 +61,7 @@ impl ActiveRun<'_> {
             size: (self.params.width, self.params.height),
             prompts: batch.prompts.clone(),
             negative_prompts: batch.negative_prompts.clone(),
+            tags: tags.to_vec(),
             behind: None,
             steps_around: (0, self.hires.as_ref().map_or(0, |plan| plan.steps)),
         };
@@ -61,11 +71,11 @@ impl ActiveRun<'_> {
     /// The same for any pass.
     pub(super) fn sample_pass(
         &mut self,
-        pipeline: &dyn Pipeline,
+        pipeline: &Arc<dyn Pipeline>,
         batch: &Batch,
         pass: &Pass,
         start: Option<&Beginning>,
-    ) -> Result<Tensor, Ended> {
+    ) -> Result<Drawn, Ended> {
         let seam = &mut self.hooks.seam;
         let text = text_settings(seam, pass.size);
         let source = noise_source(seam);
@@ -83,7 +93,10 @@ impl ActiveRun<'_> {
             tell_settings(&mut self.hooks.infotext, heeds, &self.settings, starts);
         }
 
-        let (mut cond, mut uncond, padding) = self.encode_prompts(pipeline, pass, &text)?;
+        let (mut cond, mut uncond, padding) =
+            self.encode_prompts(pipeline.as_ref(), pass, &text)?;
+        let refiner = self.refiner(pipeline.as_ref(), pass, &text)?;
+        let refines = refiner.as_ref().map(|it| (it.pipeline.clone(), it.by_steps));
         let seeds = Seeds {
             seeds: batch.seeds.clone(),
             subseeds: batch.subseeds.clone(),
@@ -100,7 +113,7 @@ impl ActiveRun<'_> {
         }
         let shown = match start.and_then(|start| start.shown.clone()) {
             Some(shown) => Some(shown),
-            None => nothing_shown(pipeline, pass.size, batch.seeds.len())?,
+            None => nothing_shown(pipeline.as_ref(), pass.size, batch.seeds.len())?,
         };
         if is_second {
             self.before_hr(batch, pass)?;
@@ -117,6 +130,7 @@ impl ActiveRun<'_> {
             padding,
             start,
             shown,
+            refiner,
             noise: stream,
             // A second pass makes all of its steps.
             settings: SamplerSettings {
@@ -137,13 +151,19 @@ impl ActiveRun<'_> {
             seeds: &batch.seeds,
             cfg_scale: job.cfg_scale,
             steps_around: pass.steps_around,
+            refined: false,
             ended: None,
         };
         let sampled = pipeline.sample(job, &mut observer);
-        let ended = observer.ended.take();
+        let (ended, refined) = (observer.ended.take(), observer.refined);
         self.sampling += begin.elapsed();
+        let mut by = pipeline.clone();
+        if let Some((refiner, by_steps)) = refines.filter(|_| refined) {
+            self.tell_refiner(refiner.as_ref(), by_steps);
+            by = refiner;
+        }
         match sampled {
-            Ok(latents) => Ok(latents),
+            Ok(latents) => Ok(Drawn { latents, by }),
             Err(PipelineError::Stopped(Stop::Cancelled)) => Err(Ended::Cancelled),
             Err(PipelineError::Stopped(Stop::Ended)) => Err(ended.unwrap_or(Ended::Cancelled)),
             Err(error) => Err(error.into()),
@@ -152,7 +172,7 @@ impl ActiveRun<'_> {
 
     /// The prompts and negative prompts of a batch, and what is done about different lengths. What made
     /// a difference is told in the infotext, as A1111 does.
-    fn encode_prompts(
+    pub(super) fn encode_prompts(
         &mut self,
         pipeline: &dyn Pipeline,
         pass: &Pass,

@@ -57,6 +57,12 @@ struct PictureArgs {
     /// Scheduler, by A1111's name, in any case
     #[arg(long, value_name = "NAME", default_value = "Automatic")]
     scheduler: String,
+    /// A checkpoint that draws the rest of each picture
+    #[arg(long, value_name = "NAME")]
+    refiner: Option<String>,
+    /// The share of the way from which on it does, 0 to 1
+    #[arg(long, value_name = "NUMBER", default_value_t = 0.8, requires = "refiner")]
+    refiner_switch_at: f64,
     /// Pictures at once
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch_size: u32,
@@ -165,6 +171,8 @@ impl DrawArgs {
             height: picture.height,
             sampler_name: picture.sampler.clone(),
             scheduler: picture.scheduler.clone(),
+            refiner_switch_at: picture.refiner.is_some().then_some(picture.refiner_switch_at),
+            refiner_checkpoint: picture.refiner.clone(),
             batch_size: picture.batch_size,
             n_iter: picture.n_iter,
             override_settings: overrides,

@@ -41,6 +41,11 @@ impl ModelInfo {
     pub fn short_hash(&self) -> &str {
         self.sha256.get(..10).unwrap_or(&self.sha256)
     }
+
+    /// Name and short hash, as A1111 tells of further checkpoints.
+    pub fn short_title(&self) -> String {
+        format!("{} [{}]", self.name, self.short_hash())
+    }
 }
 
 /// A checkpoint that could be loaded.
