@@ -5,7 +5,8 @@
 mod common;
 
 use atelier_engine::{
-    BlendParts, Observer, Point, Sampler, SamplerSettings, StepInfo, Stop, Tensor, Unobserved,
+    BlendParts, Conditioning, Observer, Point, Sampler, SamplerSettings, StepInfo, Stop, Tensor,
+    Unobserved,
 };
 use common::Draw;
 
@@ -16,14 +17,34 @@ struct Parts {
     model_calls: usize,
     /// Whether each call was within a step.
     blends: Vec<bool>,
+    /// The points in their order.
+    points: Vec<Point>,
     keeps_nothing: bool,
+    before_the_model: bool,
     extra: Vec<(f32, f32)>,
     silences: bool,
 }
 
 impl Observer for Parts {
     fn wants(&self, point: Point) -> bool {
-        matches!(point, Point::Blend | Point::ExtraNoise | Point::Denoised)
+        point != Point::AfterStep
+    }
+
+    fn denoiser(
+        &mut self,
+        _: &StepInfo,
+        _: &mut Tensor,
+        _: &mut f64,
+        _: &mut Conditioning,
+        _: &mut Conditioning,
+    ) -> Result<(), Stop> {
+        self.points.push(Point::Denoiser);
+        Ok(())
+    }
+
+    fn after_cfg(&mut self, _: &StepInfo, _: &mut Tensor) -> Result<(), Stop> {
+        self.points.push(Point::AfterCfg);
+        Ok(())
     }
 
     fn denoised(&mut self, _: &StepInfo, _: &mut Tensor, _: &mut Tensor) -> Result<(), Stop> {
@@ -38,6 +59,17 @@ impl Observer for Parts {
         blended: &mut Tensor,
     ) -> Result<(), Stop> {
         self.blends.push(info.is_some());
+        self.points.push(Point::Blend);
+        // As strong as what it is put into: those on timesteps see x, which is divided by what is left of it.
+        let level = match info {
+            Some(info) if self.before_the_model => (info.sigma * info.sigma + 1.0).sqrt(),
+            _ => 1.0,
+        };
+        let (init, own) = (parts.init.data()[7], picture().data()[7]);
+        assert!(
+            (f64::from(init) - f64::from(own) * level).abs() < 1e-4,
+            "{init}, not {level} × {own}"
+        );
         let plane = parts.mask.data().len();
         let parted = parts.current.data().iter().zip(parts.init.data()).enumerate();
         for ((at, (current, init)), both) in parted.zip(blended.data()) {
@@ -60,10 +92,24 @@ impl Observer for Parts {
     }
 }
 
-fn from_picture(sampler: Sampler) -> Draw<'static> {
+/// The latents that runs start from.
+fn picture() -> Tensor {
     let data = (0..256).map(|at| (at as f32 * 0.37).sin()).collect();
-    let init = Tensor::new([1, 4, 8, 8], data).unwrap();
-    Draw { sampler, size: 32, steps: 4, init: Some((init, 0.6)), ..Draw::default() }
+    Tensor::new([1, 4, 8, 8], data).unwrap()
+}
+
+fn from_picture(sampler: Sampler) -> Draw<'static> {
+    Draw { sampler, size: 32, steps: 4, init: Some((picture(), 0.6)), ..Draw::default() }
+}
+
+/// The samplers on timesteps, whose model is shown what stays.
+fn before_the_model(sampler: Sampler) -> bool {
+    use Sampler::{Ddim, DdimCfgPp, Plms, UniPc};
+    matches!(sampler, Ddim | DdimCfgPp | Plms | UniPc)
+}
+
+fn watching(sampler: Sampler) -> Parts {
+    Parts { before_the_model: before_the_model(sampler), ..Parts::default() }
 }
 
 /// The left half is drawn anew.
@@ -76,11 +122,19 @@ fn masked(sampler: Sampler) -> Draw<'static> {
 #[test]
 fn parts_are_put_together_at_every_call_of_every_sampler_and_once_behind_them() {
     for sampler in Sampler::ALL {
-        let mut parts = Parts::default();
+        let mut parts = watching(sampler);
         let latents = masked(sampler).latents(&mut parts).unwrap();
         let (last, within) = parts.blends.split_last().unwrap();
         assert!(!last && within.iter().all(|within| *within), "{sampler}: {:?}", parts.blends);
         assert_eq!(within.len(), parts.model_calls, "{sampler}");
+        let order = if before_the_model(sampler) {
+            [Point::Blend, Point::Denoiser, Point::AfterCfg]
+        } else {
+            [Point::Denoiser, Point::Blend, Point::AfterCfg]
+        };
+        let (last, points) = parts.points.split_last().unwrap();
+        assert_eq!(*last, Point::Blend, "{sampler}");
+        assert!(points.chunks(3).all(|call| call == order), "{sampler}: {points:?}");
         let unobserved = masked(sampler).latents(&mut Unobserved).unwrap();
         assert!(latents == unobserved, "{sampler}: watching changes nothing");
     }
@@ -89,7 +143,7 @@ fn parts_are_put_together_at_every_call_of_every_sampler_and_once_behind_them() 
 #[test]
 fn what_is_put_in_place_of_it_counts() {
     for sampler in [Sampler::Euler, Sampler::Ddim] {
-        let mut parts = Parts { keeps_nothing: true, ..Parts::default() };
+        let mut parts = Parts { keeps_nothing: true, ..watching(sampler) };
         let found = masked(sampler).latents(&mut parts).unwrap();
         let without = from_picture(sampler).latents(&mut Unobserved).unwrap();
         assert!(found == without, "{sampler}: as if there were no mask");

@@ -22,8 +22,8 @@
 // The most dimensions of a RawBuffer. What 1.0 lends has four at most; a video would have five.
 #define ATELIER_MAX_RANK 6
 
-// A point of a run at which plugins are called. Names and order follow A1111 v1.10.1's script
-// hooks and callbacks; `cfg_combine` and `after_step` are Atelier's own.
+// A point of a run at which plugins are called. Names follow A1111 v1.10.1's script hooks and
+// callbacks; `cfg_combine` and `after_step` are Atelier's own.
 typedef enum AtelierHook {
   // A checkpoint was loaded.
   ATELIER_HOOK_MODEL_LOADED = 1,
@@ -71,7 +71,7 @@ typedef enum AtelierHook {
   // `Script.run`). In place of everything from `process` to `postprocess`.
   ATELIER_HOOK_RUN = 22,
   // The extra networks of a batch are in the model, before `process_batch`; again in a second
-  // pass whose prompt names others.
+  // pass.
   ATELIER_HOOK_AFTER_EXTRA_NETWORKS_ACTIVATE = 23,
   // The second pass ("hires fix") is about to begin, before its `process_before_every_sampling`.
   ATELIER_HOOK_BEFORE_HR = 24,
@@ -165,6 +165,8 @@ typedef enum AtelierField {
   ATELIER_FIELD_HR_HEIGHT = 41,
   // Steps of the second pass (int).
   ATELIER_FIELD_HR_STEPS = 42,
+  // Whether the run is in its second pass (bool).
+  ATELIER_FIELD_IS_SECOND_PASS = 43,
   // Noise level of this model call (float).
   ATELIER_FIELD_SIGMA = 50,
   // Whether sampling is over and this is the last time that latents are put together (bool).
@@ -187,6 +189,8 @@ typedef enum AtelierField {
   ATELIER_FIELD_DATA_FOLDER = 67,
   // The file that the plugin was loaded from (text).
   ATELIER_FIELD_LIBRARY_PATH = 68,
+  // Which picture of its batch a picture is, from 0 (int).
+  ATELIER_FIELD_BATCH_INDEX = 69,
   // The overrides of the request (JSON object).
   ATELIER_FIELD_OVERRIDES = 70,
 } AtelierField;

@@ -35,8 +35,8 @@ struct Settings {
 #[derive(Debug)]
 pub struct SoftInpainting {
     settings: Option<Settings>,
-    /// What became of each picture of the batch that is finished next.
-    changes: std::vec::IntoIter<Change>,
+    /// What became of each picture of the batch that was drawn last.
+    changes: Vec<Change>,
 }
 
 #[plugin(id = "soft-inpainting", name = "Soft Inpainting")]
@@ -71,7 +71,7 @@ impl Run for SoftInpainting {
             threshold: args.get("composite_difference_threshold")?,
             contrast: args.get("composite_difference_contrast")?,
         };
-        Ok(Self { settings: enabled.then_some(settings), changes: Vec::new().into_iter() })
+        Ok(Self { settings: enabled.then_some(settings), changes: Vec::new() })
     }
 
     /// The mask is to keep its greys.
@@ -99,7 +99,7 @@ impl Run for SoftInpainting {
         if last {
             // What is drawn stays as it is: the picture is laid over it by how far it came.
             blended.data.copy_from_slice(current.data);
-            self.changes = Change::of_batch(&current, &init, &mask).into_iter();
+            self.changes = Change::of_batch(&current, &init, &mask);
             return Ok(());
         }
         let power = sigma.powf(settings.power) * settings.scale;
@@ -110,12 +110,13 @@ impl Run for SoftInpainting {
 
     /// Puts another mask in place of the run's, and lays the picture over by it.
     fn postprocess_maskoverlay(&mut self, cx: &mut MaskoverlayCx<'_>) -> HookResult {
-        let (Some(settings), Some(change)) = (self.settings, self.changes.next()) else {
+        let index = cx.batch_index().unwrap_or(0) as usize;
+        let (Some(settings), Some(change)) = (self.settings, self.changes.get(index)) else {
             return Ok(());
         };
         let Some(first) = cx.init_image() else { return Ok(()) };
         let (whole, size) = ((first.width, first.height), (cx.width(), cx.height()));
-        let mask = mask_of(&change, &settings, size, whole, cx.paste_to());
+        let mask = mask_of(change, &settings, size, whole, cx.paste_to());
         let first = first.data.to_vec();
         if let Some(to) = cx.mask_mut() {
             to.data.copy_from_slice(&mask);

@@ -133,6 +133,17 @@ fn several_pictures_have_each_their_own_change() {
 }
 
 #[test]
+fn it_lays_the_picture_over_where_the_host_does_not() {
+    both_ways(|wiring| {
+        let host = host(wiring);
+        let mut request = request(&host, &json!({ "enabled": true }));
+        request.override_settings.insert("overlay_inpaint".to_owned(), json!(false));
+        let soft = draw(&host, request);
+        assert_eq!(apart(&soft.pictures[0].image, &picture(64), 63), 0);
+    });
+}
+
+#[test]
 fn a_run_without_a_mask_is_as_it_was() {
     both_ways(|wiring| {
         let host = host(wiring);

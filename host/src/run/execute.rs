@@ -58,6 +58,7 @@ impl Batch {
             .field(Field::NegativePrompt, Slot::Fixed(Value::Text(text(&self.negative_prompts))))
             .field(Field::Seed, Slot::Fixed(Value::Int(int(&self.seeds))))
             .field(Field::Subseed, Slot::Fixed(Value::Int(int(&self.subseeds))))
+            .field(Field::BatchIndex, Slot::Fixed(Value::Int(index as i64)))
     }
 }
 
@@ -80,7 +81,7 @@ impl ActiveRun<'_> {
             let tags = take_networks(&mut batch);
             let base = &pipeline;
             let pipeline = self.with_networks(base, &tags);
-            self.networks_active(&pipeline, &batch, &tags)?;
+            self.networks_active(&pipeline, &batch, &tags, false)?;
             self.batch_hook(Hook::ProcessBatch, &mut batch)?;
             let drawn = self.sample(&pipeline, &batch, &tags, start.as_ref())?;
             let drawn = self.second_pass(base, &pipeline, &batch, &tags, drawn)?;
@@ -250,20 +251,21 @@ impl ActiveRun<'_> {
         let mut laid = overlay.and_then(|overlay| overlay.of(index));
         let frame = Frame { image: self.finished.len() as u32, ..batch.frame(hook) };
         let mut stage = batch.show_picture(index, self.params.show(Stage::new()));
-        if let Some(Laid { first, mask, over, part }) = &mut laid {
+        if let Some(Laid { first, mask, over, part, .. }) =
+            laid.as_mut().filter(|_| self.hooks.wants(hook))
+        {
+            let (mask, over) = (mask.to_mut(), over.to_mut());
             let shape = |(width, height), channels| [height as usize, width as usize, channels];
             let (first_shape, mask_shape) =
                 (shape(first.dimensions(), 3), shape(mask.dimensions(), 1));
+            let over_shape = shape(over.dimensions(), 4);
             let part = part.map(|part| json!([part.x, part.y, part.width, part.height]));
             let part = part.map_or(Value::Null, |part| Value::Json(part.to_string().into()));
             stage = stage
                 .show_bytes(Buffer::InitImage, first_shape, first)
                 .bytes(Buffer::MaskForOverlay, mask_shape, mask)
+                .bytes(Buffer::OverlayImage, over_shape, over)
                 .field(Field::PasteTo, Slot::Fixed(part));
-            if let Some(over) = over {
-                let over_shape = shape(over.dimensions(), 4);
-                stage = stage.bytes(Buffer::OverlayImage, over_shape, over);
-            }
         }
         self.hooks.call(frame, stage)?;
         Ok(laid)

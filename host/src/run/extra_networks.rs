@@ -120,6 +120,7 @@ impl ActiveRun<'_> {
         pipeline: &Arc<dyn Pipeline>,
         batch: &Batch,
         tags: &[Tag],
+        is_second: bool,
     ) -> Result<(), Ended> {
         if let Some(services) = &mut self.hooks.services {
             services.use_pipeline(pipeline);
@@ -131,7 +132,8 @@ impl ActiveRun<'_> {
         let networks = json!(networks).to_string();
         let stage = batch
             .show(self.params.show(Stage::new()))
-            .field(Field::ExtraNetworks, Slot::Fixed(Value::Json(networks.into())));
+            .field(Field::ExtraNetworks, Slot::Fixed(Value::Json(networks.into())))
+            .field(Field::IsSecondPass, Slot::Fixed(Value::Bool(is_second)));
         self.hooks.call(batch.frame(Hook::AfterExtraNetworksActivate), stage)
     }
 

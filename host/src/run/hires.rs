@@ -206,7 +206,7 @@ impl ActiveRun<'_> {
         };
         let tags = own_tags.unwrap_or_else(|| tags.to_vec());
         let latents = enlarged((by.as_ref(), pipeline.as_ref()), latents, &plan)?;
-        self.networks_active(&pipeline, batch, &tags)?;
+        self.networks_active(&pipeline, batch, &tags, true)?;
         let count = batch.negative_prompts.len();
         let negative_prompts = match &plan.negative_prompt {
             Some(prompt) => vec![prompt.clone(); count],
@@ -231,10 +231,11 @@ impl ActiveRun<'_> {
 impl ActiveRun<'_> {
     /// The last look at the second pass before its noise and conditioning are shown.
     pub(super) fn before_hr(&mut self, batch: &Batch, pass: &Pass) -> Result<(), Ended> {
-        let Self { params, names, hooks, .. } = self;
+        let Self { params, hooks, .. } = self;
         let int = |value: u32| Slot::Fixed(Value::Int(i64::from(value)));
+        let shown = params.show(Stage::new());
         let stage = params
-            .lend(Stage::new(), names, false)
+            .lend_guidance(shown)
             .field(Field::HrWidth, int(pass.size.0))
             .field(Field::HrHeight, int(pass.size.1))
             .field(Field::HrSteps, int(pass.steps))

@@ -382,7 +382,10 @@ impl Hooks<'_> {
 
     /// How often and how long each hook was called, by plugin and in the order of a run.
     pub(super) fn timings(&self) -> Vec<HookTiming> {
-        self.timings.values().cloned().collect()
+        let place = |hook: Hook| Hook::IN_ORDER.iter().position(|known| *known == hook);
+        let mut timings: Vec<_> = self.timings.iter().collect();
+        timings.sort_by_key(|((index, hook), _)| (*index, place(*hook)));
+        timings.into_iter().map(|(_, timing)| timing.clone()).collect()
     }
 
     /// The plugins of this run.

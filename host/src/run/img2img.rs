@@ -1,6 +1,8 @@
 //! What an img2img run starts from: its pictures in the run's size, the part that is drawn anew, and
 //! what is laid over the result. As A1111 v1.10.1's `StableDiffusionProcessingImg2Img.init`.
 
+use std::borrow::Cow;
+
 use image::{GrayImage, RgbImage, RgbaImage, imageops};
 
 use super::{
@@ -24,28 +26,36 @@ pub(super) struct Beginning {
     pub(super) shown: Option<Tensor>,
     /// How much of each place is drawn anew, `[1, 1, height, width]`.
     pub(super) mask: Option<Tensor>,
-    /// What stays of the pictures.
+    /// What stays of the pictures; none without a mask.
     pub(super) overlay: Option<Overlay>,
 }
 
 /// What stays of the pictures that a run starts from.
 pub(super) struct Overlay {
-    /// Each picture in the size of the whole, and what is laid over, which is nothing without
-    /// `overlay_inpaint`.
-    pictures: Vec<(RgbImage, Option<RgbaImage>)>,
-    mask: GrayImage,
+    pictures: Vec<Kept>,
+    /// Whether it is laid over (`overlay_inpaint`).
+    is_laid: bool,
     /// Where the drawn part belongs, unless it is the whole.
     part: Option<Region>,
+}
+
+/// A picture, all in the size of the whole.
+struct Kept {
+    first: RgbImage,
+    mask: GrayImage,
+    /// What stays, the rest transparent; all of it is without `overlay_inpaint`.
+    over: RgbaImage,
 }
 
 /// What is laid over one picture.
 pub(super) struct Laid<'a> {
     /// The picture that the run starts from.
     pub(super) first: &'a RgbImage,
-    /// White is drawn anew, in the size of the whole picture.
-    pub(super) mask: GrayImage,
-    /// What stays, the rest transparent; in the size of the whole picture.
-    pub(super) over: Option<RgbaImage>,
+    /// White is drawn anew.
+    pub(super) mask: Cow<'a, GrayImage>,
+    /// What stays, the rest transparent.
+    pub(super) over: Cow<'a, RgbaImage>,
+    is_laid: bool,
     /// Where the drawn part belongs, unless it is the whole.
     pub(super) part: Option<Region>,
 }
@@ -62,15 +72,20 @@ struct Masks {
 impl Overlay {
     /// What is laid over a picture of a batch.
     pub(super) fn of(&self, index: usize) -> Option<Laid<'_>> {
-        let (first, over) = self.pictures.get(index % self.pictures.len().max(1))?;
-        Some(Laid { first, mask: self.mask.clone(), over: over.clone(), part: self.part })
+        let Kept { first, mask, over } = self.pictures.get(index % self.pictures.len().max(1))?;
+        let (mask, over) = (Cow::Borrowed(mask), Cow::Borrowed(over));
+        Some(Laid { first, mask, over, is_laid: self.is_laid, part: self.part })
     }
 }
 
 impl Laid<'_> {
     /// The drawn picture in its place, under what stays.
     pub(super) fn lay(&self, drawn: RgbImage) -> RgbImage {
-        let Some(over) = &self.over else { return drawn };
+        let over = self.over.as_ref();
+        // Where the option is off a plugin may lay something over all the same.
+        if !self.is_laid && over.pixels().all(|pixel| pixel.0[3] == 0) {
+            return drawn;
+        }
         let whole = self.part.map(|part| uncropped(&drawn, over.dimensions(), part));
         let drawn = whole.unwrap_or(drawn);
         // A hook may have made it another size.
@@ -79,7 +94,7 @@ impl Laid<'_> {
 
     /// The mask as a picture.
     pub(super) fn mask_picture(&self) -> RgbImage {
-        image::DynamicImage::from(self.mask.clone()).to_rgb8()
+        image::DynamicImage::from(self.mask.clone().into_owned()).to_rgb8()
     }
 }
 
@@ -102,19 +117,21 @@ impl ActiveRun<'_> {
         let pixel_mask = masks.as_ref().map(|it| mask_tensor(&it.drawn, rounds));
         let (mut latents, mut shown): (Vec<Tensor>, Vec<Tensor>) = (Vec::new(), Vec::new());
         let is_laid = masks.is_some() && self.hooks.seam.host_bool("overlay_inpaint");
-        let mut overlay = masks.as_ref().map(|masks| Overlay {
-            pictures: Vec::new(),
-            mask: masks.whole.clone(),
-            part: masks.part,
-        });
+        let mut overlay =
+            Overlay { pictures: Vec::new(), is_laid, part: masks.as_ref().and_then(|it| it.part) };
         for picture in images.0 {
             let (picture, first) = self.fitted(picture, mode, masks.as_ref(), fill);
-            if let Some(overlay) = &mut overlay {
-                if overlay.mask.dimensions() != first.dimensions() {
-                    overlay.mask = resized(&overlay.mask, first.width(), first.height(), mode);
+            if let Some(masks) = &masks {
+                let mut mask = masks.whole.clone();
+                if mask.dimensions() != first.dimensions() {
+                    mask = resized(&mask, first.width(), first.height(), mode);
                 }
-                let over = is_laid.then(|| imaging::overlay(&first, &overlay.mask));
-                overlay.pictures.push((first, over));
+                let over = if is_laid {
+                    imaging::overlay(&first, &mask)
+                } else {
+                    RgbaImage::new(first.width(), first.height())
+                };
+                overlay.pictures.push(Kept { first, mask, over });
             }
             let picture = to_floats(&picture);
             let encoded = pipeline.encode(&picture)?;
@@ -131,6 +148,7 @@ impl ActiveRun<'_> {
         let Some(mut latents) = joined(&latents, self.params.batch_size as usize) else {
             return Ok(None);
         };
+        let overlay = masks.is_some().then_some(overlay);
         // In the size of latents.
         let mask = masks.map(|it| {
             let [_, _, height, width] = latents.shape;

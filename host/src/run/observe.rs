@@ -20,6 +20,8 @@ pub(super) struct Sampling<'a, 'r> {
     pub(super) iteration: u32,
     pub(super) seeds: &'a [i64],
     pub(super) cfg_scale: f64,
+    /// Whether this is the second pass.
+    pub(super) is_second: bool,
     /// Steps of the passes before and behind this one.
     pub(super) steps_around: (u32, u32),
     /// Whether the refiner had its turn.
@@ -51,7 +53,9 @@ impl<'a> Sampling<'a, '_> {
     where
         'a: 's,
     {
-        let stage = stage.field(Field::Seeds, Slot::FixedInts(self.seeds));
+        let stage = stage
+            .field(Field::Seeds, Slot::FixedInts(self.seeds))
+            .field(Field::IsSecondPass, Slot::Fixed(Value::Bool(self.is_second)));
         self.hooks.call(frame, stage).map_err(|ended| {
             let stop = match &ended {
                 Ended::Cancelled => Stop::Cancelled,

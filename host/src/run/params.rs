@@ -215,6 +215,13 @@ impl Params {
             .field(Field::DoNotSaveGrid, bool(self.do_not_save_grid))
     }
 
+    /// Lends to change what still counts for a second pass.
+    pub(super) fn lend_guidance<'a>(&'a mut self, stage: Stage<'a>) -> Stage<'a> {
+        stage
+            .field(Field::CfgScale, Slot::Float(&mut self.cfg_scale, CFG))
+            .field(Field::DenoisingStrength, Slot::Float(&mut self.denoising_strength, SHARE))
+    }
+
     /// Lends the parameters to change. Counts and sizes can be changed before the run is prepared
     /// only: `resize` says whether that is so.
     pub(super) fn lend<'a>(

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use atelier_plugin_abi::{Buffer, Hook, frame::Frame};
+use atelier_plugin_abi::{Buffer, Field, Hook, Value, frame::Frame};
 
 use super::{
     active::ActiveRun,
@@ -18,7 +18,7 @@ use super::{
     },
     seam::Seam,
     services::text_settings,
-    stage::{Access, Stage},
+    stage::{Access, Slot, Stage},
     told::{Starts, tell_settings},
 };
 
@@ -118,7 +118,8 @@ impl ActiveRun<'_> {
         if is_second {
             self.before_hr(batch, pass)?;
         }
-        let start = self.before_sampling(batch, noise, start, &mut cond, &mut uncond)?;
+        let start =
+            self.before_sampling((batch, is_second), noise, start, &mut cond, &mut uncond)?;
         let shown = shown.map(|shown| first_rows(&shown, batch.seeds.len()));
         let job = SampleJob {
             sampler: pass.sampler.clone(),
@@ -150,6 +151,7 @@ impl ActiveRun<'_> {
             iteration: batch.iteration,
             seeds: &batch.seeds,
             cfg_scale: job.cfg_scale,
+            is_second,
             steps_around: pass.steps_around,
             refined: false,
             ended: None,
@@ -226,7 +228,7 @@ impl ActiveRun<'_> {
     /// Noise and conditioning are there: the last look at them.
     fn before_sampling(
         &mut self,
-        batch: &Batch,
+        (batch, is_second): (&Batch, bool),
         mut noise: Tensor,
         start: Option<&Beginning>,
         cond: &mut ScheduledConditioning,
@@ -236,7 +238,8 @@ impl ActiveRun<'_> {
             cfg_scale: self.params.cfg_scale,
             ..batch.frame(Hook::ProcessBeforeEverySampling)
         };
-        let mut stage = self.params.show(Stage::new());
+        let is_second = Slot::Fixed(Value::Bool(is_second));
+        let mut stage = self.params.show(Stage::new()).field(Field::IsSecondPass, is_second);
         for (buffer, text) in [(Buffer::Cond, cond), (Buffer::Uncond, uncond)] {
             if let Some(first) = text.texts.first_mut() {
                 stage = stage.conditioning(buffer, first);

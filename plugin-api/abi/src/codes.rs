@@ -51,8 +51,8 @@ macro_rules! codes {
 }
 
 codes! {
-    /// A point of a run at which plugins are called. Names and order follow A1111 v1.10.1's script
-    /// hooks and callbacks; `cfg_combine` and `after_step` are Atelier's own.
+    /// A point of a run at which plugins are called. Names follow A1111 v1.10.1's script hooks and
+    /// callbacks; `cfg_combine` and `after_step` are Atelier's own.
     pub enum Hook {
         /// A checkpoint was loaded.
         ModelLoaded = 1 => "model_loaded",
@@ -100,7 +100,7 @@ codes! {
         /// `Script.run`). In place of everything from `process` to `postprocess`.
         Run = 22 => "run",
         /// The extra networks of a batch are in the model, before `process_batch`; again in a second
-        /// pass whose prompt names others.
+        /// pass.
         AfterExtraNetworksActivate = 23 => "after_extra_networks_activate",
         /// The second pass ("hires fix") is about to begin, before its `process_before_every_sampling`.
         BeforeHr = 24 => "before_hr",
@@ -118,6 +118,38 @@ codes! {
 }
 
 impl Hook {
+    /// Every hook of this version, in the order in which a run comes to them first.
+    pub const IN_ORDER: &'static [Self] = &[
+        Self::BeforeProcess,
+        Self::ModelLoaded,
+        Self::Start,
+        Self::Process,
+        Self::BeforeProcessBatch,
+        Self::AfterExtraNetworksActivate,
+        Self::ProcessBatch,
+        Self::BeforeHr,
+        Self::ProcessBeforeEverySampling,
+        Self::ExtraNoise,
+        Self::CfgDenoiser,
+        Self::CfgDenoised,
+        Self::CfgCombine,
+        Self::OnMaskBlend,
+        Self::CfgAfterCfg,
+        Self::AfterStep,
+        Self::PostSample,
+        Self::PostprocessBatch,
+        Self::PostprocessBatchList,
+        Self::PostprocessImage,
+        Self::PostprocessMaskoverlay,
+        Self::PostprocessImageAfterComposite,
+        Self::BeforeImageSaved,
+        Self::ImageSaved,
+        Self::ImageGrid,
+        Self::Postprocess,
+        Self::Run,
+        Self::Finish,
+    ];
+
     /// Whether the hook is answered by the plugin itself (`&self`) and not by its run instance.
     #[must_use]
     pub const fn of_plugin(self) -> bool {
@@ -208,6 +240,8 @@ codes! {
         HrHeight = 41 => "hr_height",
         /// Steps of the second pass (int).
         HrSteps = 42 => "hr_steps",
+        /// Whether the run is in its second pass (bool).
+        IsSecondPass = 43 => "is_second_pass",
 
         /// Noise level of this model call (float).
         Sigma = 50 => "sigma",
@@ -231,6 +265,8 @@ codes! {
         DataFolder = 67 => "data_folder",
         /// The file that the plugin was loaded from (text).
         LibraryPath = 68 => "library_path",
+        /// Which picture of its batch a picture is, from 0 (int).
+        BatchIndex = 69 => "batch_index",
         /// The overrides of the request (JSON object).
         Overrides = 70 => "overrides",
     }

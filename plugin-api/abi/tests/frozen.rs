@@ -123,6 +123,13 @@ frozen! { codes_of_hook, Hook:
     28 "postprocess_image_after_composite",
 }
 
+#[test]
+fn every_hook_has_its_place_in_a_run() {
+    let mut in_order = Hook::IN_ORDER.to_vec();
+    in_order.sort();
+    assert_eq!(in_order, Hook::ALL);
+}
+
 frozen! { codes_of_field, Field:
     1 "run_id",
     2 "is_img2img",
@@ -160,6 +167,7 @@ frozen! { codes_of_field, Field:
     40 "hr_width",
     41 "hr_height",
     42 "hr_steps",
+    43 "is_second_pass",
     50 "sigma",
     51 "is_final_blend",
     60 "file_name",
@@ -171,6 +179,7 @@ frozen! { codes_of_field, Field:
     66 "picture_count",
     67 "data_folder",
     68 "library_path",
+    69 "batch_index",
     70 "overrides",
 }
 

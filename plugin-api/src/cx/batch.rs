@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atelier_plugin_abi::{Buffer, Field, codes::ListOp};
 
-use super::{context, getters, list_fields, tensors};
+use super::{context, getters, list_fields, second_pass, setters, tensors};
 use crate::PluginError;
 
 macro_rules! iteration {
@@ -87,6 +87,7 @@ context! {
 
 impl NetworksCx<'_> {
     fixed_lists!();
+    second_pass!();
 
     /// The networks that the batch's prompts name: for each kind the parts of every tag in their order,
     /// `{"lora": [["name", "0.8"]]}` for `<lora:name:0.8>`. Those that are not there are among them.
@@ -98,9 +99,8 @@ impl NetworksCx<'_> {
 }
 
 context! {
-    /// The second pass ("hires fix") is about to begin. Prompts are its own. Of the parameters, guidance
-    /// scale and denoising strength count for it. Since ABI 1.1.
-    HiresCx: prepared args infotext params params_mut services
+    /// The second pass ("hires fix") is about to begin. Prompts are its own. Since ABI 1.1.
+    HiresCx: prepared args infotext params services
 }
 
 impl HiresCx<'_> {
@@ -114,6 +114,13 @@ impl HiresCx<'_> {
         /// Its steps.
         hr_steps: u32 = HrSteps;
     }
+
+    setters! {
+        /// Sets the guidance scale, for it and all that is drawn behind it.
+        set_cfg_scale: f64 = CfgScale, Float;
+        /// Sets how far it leaves what the first pass drew, 0 to 1.
+        set_denoising_strength: f64 = DenoisingStrength, Float;
+    }
 }
 
 context! {
@@ -123,6 +130,8 @@ context! {
 }
 
 impl ExtraNoiseCx<'_> {
+    second_pass!();
+
     /// The iteration, from 0.
     #[must_use]
     pub fn iteration(&self) -> u32 {
@@ -159,6 +168,8 @@ context! {
 }
 
 impl SamplingCx<'_> {
+    second_pass!();
+
     /// The iteration, from 0.
     #[must_use]
     pub fn iteration(&self) -> u32 {

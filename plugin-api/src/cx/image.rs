@@ -2,8 +2,7 @@
 
 use atelier_plugin_abi::{Buffer, Field};
 
-use super::{context, getters, setters};
-use crate::options::FromOption as _;
+use super::{context, getters, present, present_field, setters};
 
 /// A list of pictures, to look at and to change in place.
 macro_rules! picture_list {
@@ -56,6 +55,12 @@ macro_rules! facts {
         #[must_use]
         pub fn index(&self) -> u32 {
             self.cx.frame().image
+        }
+
+        /// Picture within its batch, from 0; `None` where it belongs to none, and with hosts of ABI 1.0.
+        #[must_use]
+        pub fn batch_index(&self) -> Option<u32> {
+            crate::cx::present_field(self.cx, atelier_plugin_abi::Field::BatchIndex)
         }
 
         /// The iteration that drew it, from 0.
@@ -122,41 +127,41 @@ impl MaskoverlayCx<'_> {
     /// The picture that the run starts from, or `None` without a mask.
     #[must_use]
     pub fn init_image(&self) -> Option<crate::Image<'_>> {
-        self.buffers.view(Buffer::InitImage, 0).ok().map(Into::into)
+        present(self.buffers.view(Buffer::InitImage, 0)).map(Into::into)
     }
 
     /// Where the drawn part belongs in the whole picture: x, y, width and height in pixels. `None` where it
     /// is the whole.
     #[must_use]
     pub fn paste_to(&self) -> Option<[u32; 4]> {
-        let value = self.cx.get(Field::PasteTo, 0).ok()?;
-        serde_json::Value::from_option(value).and_then(|value| serde_json::from_value(value).ok())
+        let value: serde_json::Value = present_field(self.cx, Field::PasteTo)?;
+        serde_json::from_value(value).ok()
     }
 
     /// The mask as it is saved and returned, or `None` without one. What is laid over the picture was
     /// made of it already.
     #[must_use]
     pub fn mask(&self) -> Option<crate::Mask<'_>> {
-        self.buffers.view(Buffer::MaskForOverlay, 0).ok().map(Into::into)
+        present(self.buffers.view(Buffer::MaskForOverlay, 0)).map(Into::into)
     }
 
     /// The mask to change. Put back if the hook fails.
     #[must_use]
     pub fn mask_mut(&mut self) -> Option<crate::MaskMut<'_>> {
-        self.buffers.view_mut(Buffer::MaskForOverlay, 0).ok().map(Into::into)
+        present(self.buffers.view_mut(Buffer::MaskForOverlay, 0)).map(Into::into)
     }
 
-    /// What stays of the first picture, or `None` where nothing is laid over: without a mask, or where the
-    /// option `overlay_inpaint` is off.
+    /// What stays of the first picture, or `None` without a mask. It is transparent where the option
+    /// `overlay_inpaint` is off; nothing is laid over then unless a plugin writes something.
     #[must_use]
     pub fn overlay(&self) -> Option<crate::Overlay<'_>> {
-        self.buffers.view(Buffer::OverlayImage, 0).ok().map(Into::into)
+        present(self.buffers.view(Buffer::OverlayImage, 0)).map(Into::into)
     }
 
     /// What stays of the first picture, to change. Put back if the hook fails.
     #[must_use]
     pub fn overlay_mut(&mut self) -> Option<crate::OverlayMut<'_>> {
-        self.buffers.view_mut(Buffer::OverlayImage, 0).ok().map(Into::into)
+        present(self.buffers.view_mut(Buffer::OverlayImage, 0)).map(Into::into)
     }
 }
 

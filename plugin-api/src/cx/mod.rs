@@ -23,7 +23,12 @@ pub use step::{
     MaskBlendCx,
 };
 
-use atelier_plugin_abi::{Field, ValueRef, codes::COUNT, plugin::HookCx};
+use atelier_plugin_abi::{
+    Field, ValueRef,
+    codes::{COUNT, Status},
+    host::Refusal,
+    plugin::HookCx,
+};
 
 use crate::{PluginError, options::FromOption};
 
@@ -60,6 +65,30 @@ pub(crate) fn set(
 /// A buffer that the stage always has; see [`field`].
 pub(crate) fn lent<T>(buffer: Result<T, atelier_plugin_abi::host::Refusal>) -> T {
     buffer.unwrap_or_else(|refusal| panic!("the host does not lend its memory: {refusal}"))
+}
+
+/// What a stage may have or not: `None` where the host says that it is not here.
+pub(crate) fn present<T>(found: Result<T, Refusal>) -> Option<T> {
+    match found {
+        Err(refusal) if refusal.status == Status::NotHere => None,
+        found => Some(lent(found)),
+    }
+}
+
+/// A field that a stage may have or not; see [`present`].
+pub(crate) fn present_field<T: FromOption>(cx: HookCx<'_>, field: Field) -> Option<T> {
+    present(cx.get(field, 0)).and_then(T::from_option)
+}
+
+macro_rules! second_pass {
+    () => {
+        /// Whether the run is in its second pass ("hires fix"); always `false` with hosts of ABI 1.0.
+        #[must_use]
+        pub fn is_second_pass(&self) -> bool {
+            let field = atelier_plugin_abi::Field::IsSecondPass;
+            crate::cx::present_field(self.cx, field).unwrap_or(false)
+        }
+    };
 }
 
 macro_rules! context {
@@ -364,6 +393,6 @@ macro_rules! tensors {
 }
 
 pub(crate) use {
-    args, context, getters, infotext, list_fields, params, params_mut, prepared, services, setters,
-    tensors,
+    args, context, getters, infotext, list_fields, params, params_mut, prepared, second_pass,
+    services, setters, tensors,
 };

@@ -43,8 +43,7 @@ impl RunCx<'_> {
     /// without a mask, and with hosts of ABI 1.0.
     #[must_use]
     pub fn mask_round(&self) -> Option<bool> {
-        let value = self.cx.get(atelier_plugin_abi::Field::MaskRound, 0).ok()?;
-        crate::FromOption::from_option(value)
+        super::present_field(self.cx, atelier_plugin_abi::Field::MaskRound)
     }
 
     crate::cx::setters! {

@@ -22,6 +22,8 @@ macro_rules! step {
             self.cx.frame().step
         }
 
+        crate::cx::second_pass!();
+
         /// Steps in all.
         #[must_use]
         pub fn total_steps(&self) -> u32 {
@@ -212,7 +214,7 @@ impl AfterStepCx<'_> {
 context! {
     /// What is drawn and what stays of a picture are put together: `blended` holds
     /// `current × (1 − mask) + init × mask`, or what the plugin before left there. Called within every call
-    /// of the model, before it by the samplers on timesteps (DDIM, PLMS, UniPC) and behind `cfg_combine` by
+    /// of the model, before it by the samplers on timesteps (DDIM, DDIM CFG++, PLMS, UniPC) and behind `cfg_combine` by
     /// the others, and once behind the last step. Since ABI 1.1.
     MaskBlendCx: prepared args infotext services
 }

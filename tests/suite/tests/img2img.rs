@@ -178,6 +178,27 @@ fn the_masked_part_alone_is_drawn_and_put_back() {
 }
 
 #[test]
+fn each_picture_is_laid_over_in_its_own_size() {
+    let host = host();
+    let firsts = [start(120, 80), start(90, 100)];
+    let all = GrayImage::from_pixel(120, 80, image::Luma([255]));
+    for mask in [mask(120, 80), all] {
+        let only = Inpaint { inpaint_full_res: true, ..inpaint(mask) };
+        let request = RunRequest {
+            init_images: Some(InitImages(firsts.to_vec())),
+            batch_size: 2,
+            inpaint: Some(only),
+            do_not_save_grid: true,
+            ..request(&host, firsts[0].clone())
+        };
+        let pictures = host.draw(request).pictures;
+        for (picture, first) in pictures.iter().zip(&firsts) {
+            assert_eq!(picture.image.dimensions(), first.dimensions());
+        }
+    }
+}
+
+#[test]
 fn the_mask_is_saved_and_answered_where_options_say_so() {
     let host = host();
     let mut request = RunRequest {

@@ -111,7 +111,9 @@ fn a_second_pass_has_hooks_of_its_own_before_it_samples_again() {
             (&networks[0]["prompts"], &networks[0]["seeds"]),
             (&json!(["a cat "]), &json!([7]))
         );
-        assert_eq!(networks[0], networks[1]);
+        let second: Vec<_> = networks.iter().map(|told| &told["is_second_pass"]).collect();
+        assert_eq!(second, [false, true]);
+        assert_eq!(networks[0]["networks"], networks[1]["networks"]);
         let told = &log.results("probe-a", "before_hr")[0];
         assert_eq!((&told["hr_width"], &told["hr_height"]), (&json!(128), &json!(128)));
         assert_eq!((&told["hr_steps"], &told["steps"]), (&json!(4), &json!(2)));

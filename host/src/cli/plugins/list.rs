@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn run(ui: &Ui, atelier: &Atelier) -> Result<(), Failure> {
     let state = atelier.store().load_full();
     let order = state.companion.order();
-    let orders: Vec<(Hook, Vec<&str>)> = Hook::ALL
+    let orders: Vec<(Hook, Vec<&str>)> = Hook::IN_ORDER
         .iter()
         .map(|hook| (*hook, order.of(*hook).iter().map(PluginId::as_str).collect::<Vec<_>>()))
         .filter(|(_, ids)| !ids.is_empty())

@@ -5,7 +5,7 @@ use atelier_plugin_abi::{
     host::{BufferView, Elements, Refusal},
 };
 
-use super::read_only;
+use super::{not_here, read_only};
 
 #[derive(Debug)]
 enum Memory<'a> {
@@ -26,16 +26,21 @@ impl<'a> Bytes<'a> {
         self.0.push((buffer, shape, Memory::Shown(data)));
     }
 
-    /// None where the stage has no such bytes.
+    pub(super) fn has(&self, buffer: Buffer) -> bool {
+        self.0.iter().any(|(known, ..)| *known == buffer)
+    }
+
     pub(super) fn view(
         &mut self,
         buffer: Buffer,
+        index: u64,
         write: bool,
-    ) -> Option<Result<BufferView<'_>, Refusal>> {
-        let (_, shape, memory) = self.0.iter_mut().find(|(known, ..)| *known == buffer)?;
+    ) -> Result<BufferView<'_>, Refusal> {
+        let known = self.0.iter_mut().find(|(known, ..)| *known == buffer && index == 0);
+        let (_, shape, memory) = known.ok_or_else(|| not_here(format!("{buffer} {index}")))?;
         let [height, width, channels] = *shape;
         let elements = match (memory, write) {
-            (Memory::Shown(_), true) => return Some(Err(read_only(buffer))),
+            (Memory::Shown(_), true) => return Err(read_only(buffer)),
             (Memory::Shown(data), false) => Elements::U8(data),
             (Memory::Lent(data, _), false) => Elements::U8(data),
             (Memory::Lent(data, backup), true) => {
@@ -43,7 +48,7 @@ impl<'a> Bytes<'a> {
                 Elements::U8Mut(data)
             }
         };
-        Some(Ok(BufferView { shape: [height, width, channels, 1], rank: 3, elements }))
+        Ok(BufferView { shape: [height, width, channels, 1], rank: 3, elements })
     }
 
     pub(super) fn commit(&mut self) {

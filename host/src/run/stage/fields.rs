@@ -62,8 +62,13 @@ fn length<T>(list: &[T]) -> Value {
 }
 
 impl<'a> Fields<'a> {
+    /// Lends a field, instead of as it was lent before.
     pub(super) fn lend(&mut self, field: Field, slot: Slot<'a>) {
-        self.0.push(Entry { field, slot, draft: None });
+        let entry = Entry { field, slot, draft: None };
+        match self.0.iter_mut().find(|known| known.field == field) {
+            Some(known) => *known = entry,
+            None => self.0.push(entry),
+        }
     }
 
     fn entry(&mut self, field: Field) -> Option<&mut Entry<'a>> {

@@ -149,10 +149,8 @@ impl<'a> Stage<'a> {
     ) -> Result<BufferView<'_>, Refusal> {
         match (buffer, &mut self.pictures) {
             (Buffer::Image, Some(pictures)) => pictures.view(index, write),
-            _ => match self.bytes.view(buffer, write) {
-                Some(view) => view,
-                None => self.tensors.view(buffer, write),
-            },
+            _ if self.bytes.has(buffer) => self.bytes.view(buffer, index, write),
+            _ => self.tensors.view(buffer, write),
         }
     }
 

@@ -347,7 +347,11 @@ fn keeps_to_memory(subject: &Subject) -> Found {
 
 fn infotext(subject: &Subject) -> Found {
     let rig = subject.plain()?;
-    let finished = rig.run(rig.request())?;
+    kinds(&rig).into_iter().try_for_each(|request| infotext_of(&rig, request))
+}
+
+fn infotext_of(rig: &Rig, request: RunRequest) -> Found {
+    let finished = rig.run(request)?;
     let told = rig.facts().infotext;
     let Some(picture) = finished.pictures.last() else { return Ok(()) };
     let read = ParsedInfotext::parse(&picture.infotext);
@@ -372,8 +376,18 @@ fn does_not_stop(subject: &Subject) -> Found {
     }
 }
 
-/// How long a hook goes on that is called just when its run is cancelled; none where it is not called.
+/// How long a hook goes on that is called just when its run is cancelled, in the kinds of runs that call it.
 fn time_to_answer(subject: &Subject, hook: Hook) -> Result<Duration, Verdict> {
+    let rig = subject.plain()?;
+    let mut longest = Duration::ZERO;
+    for request in kinds(&rig) {
+        longest = longest.max(time_in(subject, hook, request)?);
+    }
+    Ok(longest)
+}
+
+/// None where the run does not call it.
+fn time_in(subject: &Subject, hook: Hook, request: RunRequest) -> Result<Duration, Verdict> {
     let rig = subject.plain()?;
     let cancel = CancelToken::new();
     let (asked, told) = (Arc::new(OnceLock::new()), cancel.clone());
@@ -383,7 +397,6 @@ fn time_to_answer(subject: &Subject, hook: Hook) -> Result<Duration, Verdict> {
             told.cancel();
         }
     });
-    let request = RunRequest { batch_size: 2, ..rig.request() };
     let _ = rig.runner.run(request, &cancel);
     let calls = rig.facts().calls;
     let call = calls.iter().find(|call| call.hook == hook.name());

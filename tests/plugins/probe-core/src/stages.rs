@@ -338,14 +338,23 @@ macro_rules! fixed_lists {
 stage! { NetworksCx: prepared args infotext params services iteration {
     fixed_lists!(prompts negative_prompts seeds subseeds);
     fn own(&self, map: &mut Facts) {
+        facts!(self, map: is_second_pass);
         map.insert("networks".to_owned(), json!(self.networks()));
     }
 } }
 
-stage! { HiresCx: prepared args infotext params params_mut services iteration {
+stage! { HiresCx: prepared args infotext params services iteration {
     fixed_lists!(prompts negative_prompts seeds subseeds);
     fn own(&self, map: &mut Facts) {
         facts!(self, map: hr_width hr_height hr_steps);
+    }
+    fn set_own(&mut self, name: &str, value: &Value) -> Answer<bool> {
+        match name {
+            "cfg_scale" => self.set_cfg_scale(given(value)?)?,
+            "denoising_strength" => self.set_denoising_strength(given(value)?)?,
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 } }
 

@@ -1,7 +1,7 @@
 //! The plugin `misbehaving`, which fails in every way there is, in a process of its own for each.
 
 use atelier_host::run::{RunState, record::HookFailure};
-use atelier_suite::{child, every_way, host, outcome::Outcome};
+use atelier_suite::{Kind, child, every_way, host, outcome::Outcome};
 use atelier_testkit::Wiring;
 
 use crate::request;
@@ -9,16 +9,19 @@ use crate::request;
 const VARIABLE: &str = "ATELIER_MISBEHAVE";
 
 /// Hooks in which it changes something before it fails.
-const CHANGING: [&str; 21] = [
+const CHANGING: [&str; 24] = [
     "before_process",
     "process",
     "before_process_batch",
     "after_extra_networks_activate",
     "process_batch",
+    "before_hr",
     "process_before_every_sampling",
+    "extra_noise",
     "cfg_denoiser",
     "cfg_denoised",
     "cfg_combine",
+    "on_mask_blend",
     "cfg_after_cfg",
     "after_step",
     "post_sample",
@@ -35,12 +38,21 @@ const CHANGING: [&str; 21] = [
 
 /// Draws the same picture with the plugin and without it; returns the plugin's failures.
 fn equal_to_a_run_without_it(wiring: Wiring) -> Vec<HookFailure> {
+    equal_without_it(&[Kind::Plain], wiring)
+}
+
+/// The same for several kinds of runs.
+fn equal_without_it(kinds: &[Kind], wiring: Wiring) -> Vec<HookFailure> {
     let alone = host(&[], wiring);
     let beside = host(&["misbehaving"], wiring);
-    let expected = Outcome::of(&alone.draw(request(&alone)));
-    let finished = beside.draw(request(&beside));
-    assert_eq!(Outcome::of(&finished), expected, "{wiring:?}");
-    finished.record.failures
+    let mut failures = Vec::new();
+    for kind in kinds {
+        let expected = Outcome::of(&alone.draw(kind.of(request(&alone))));
+        let finished = beside.draw(kind.of(request(&beside)));
+        assert!(Outcome::of(&finished) == expected, "{kind:?} {wiring:?}");
+        failures.extend(finished.record.failures);
+    }
+    failures
 }
 
 fn list(word: &str, hooks: &[&str]) -> String {
@@ -51,7 +63,7 @@ fn list(word: &str, hooks: &[&str]) -> String {
 fn errors_after_changes_in_every_hook_at_once_leave_the_picture_alone() {
     if child::is_this() {
         return every_way(|wiring| {
-            let failures = equal_to_a_run_without_it(wiring);
+            let failures = equal_without_it(&[Kind::Plain, Kind::Hires, Kind::Masked], wiring);
             for hook in CHANGING {
                 assert!(failures.iter().any(|f| f.hook == hook), "{hook}: {failures:?}");
             }
@@ -66,7 +78,9 @@ fn errors_after_changes_in_every_hook_at_once_leave_the_picture_alone() {
 fn a_panic_after_changes_leaves_the_picture_alone() {
     if child::is_this() {
         return every_way(|wiring| {
-            let failures = equal_to_a_run_without_it(wiring);
+            let fault = std::env::var(VARIABLE).expect("set by the parent");
+            let kind = fault.rsplit(':').next().map_or(Kind::Plain, Kind::with);
+            let failures = equal_without_it(&[kind], wiring);
             let [failure] = &failures[..] else { panic!("{failures:?}") };
             assert_eq!(failure.status, "panicked");
             assert!(failure.place.contains("misbehaving/src/lib.rs:"), "{}", failure.place);

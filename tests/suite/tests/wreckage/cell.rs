@@ -7,7 +7,7 @@ use atelier_suite::{plugin, root, variant};
 use atelier_testkit::build;
 use serde_json::json;
 
-/// Every hook of a run that is not made out of child runs.
+/// The hooks that every run from a text has, but those of ABI 1.1: a process ends alike wherever it ends.
 pub(crate) const HOOKS: [&str; 20] = [
     "model_loaded",
     "before_process",
