@@ -17,6 +17,9 @@ use crate::run::pipeline::{
     Catalogue, Checkpoint, ModelProvider, NetworkFile, Pipeline, PipelineError,
 };
 
+/// A checkpoint with its path.
+type Loaded = (PathBuf, Arc<EnginePipeline>);
+
 /// Checkpoints in folders, one of them loaded at a time, and one beside it.
 ///
 /// A checkpoint is a folder in diffusers' layout, and its name the folder's; or a `.safetensors` file
@@ -31,7 +34,7 @@ pub struct EngineProvider {
     vaes: PathBuf,
     embeddings: PathBuf,
     hashes: HashCache,
-    loaded: Mutex<[Option<(PathBuf, Arc<EnginePipeline>)>; 2]>,
+    loaded: Mutex<[Option<Loaded>; 2]>,
 }
 
 impl EngineProvider {

@@ -197,12 +197,11 @@ impl ActiveRun<'_> {
         if let Some(other) = &other {
             self.hooks.infotext.set("Hires checkpoint", other.model().short_title());
         }
-        let pipeline = match (&other, &own_tags) {
-            (None, None) => pipeline.clone(),
-            _ => {
-                let base = other.as_ref().unwrap_or(base);
-                self.with_networks(base, own_tags.as_deref().unwrap_or(tags))
-            }
+        let pipeline = if other.is_none() && own_tags.is_none() {
+            pipeline.clone()
+        } else {
+            let base = other.as_ref().unwrap_or(base);
+            self.with_networks(base, own_tags.as_deref().unwrap_or(tags))
         };
         let tags = own_tags.unwrap_or_else(|| tags.to_vec());
         let latents = enlarged((by.as_ref(), pipeline.as_ref()), latents, &plan)?;

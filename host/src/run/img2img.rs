@@ -34,7 +34,7 @@ pub(super) struct Beginning {
 pub(super) struct Overlay {
     pictures: Vec<Kept>,
     /// Whether it is laid over (`overlay_inpaint`).
-    is_laid: bool,
+    covers: bool,
     /// Where the drawn part belongs, unless it is the whole.
     part: Option<Region>,
 }
@@ -55,7 +55,7 @@ pub(super) struct Laid<'a> {
     pub(super) mask: Cow<'a, GrayImage>,
     /// What stays, the rest transparent.
     pub(super) over: Cow<'a, RgbaImage>,
-    is_laid: bool,
+    covers: bool,
     /// Where the drawn part belongs, unless it is the whole.
     pub(super) part: Option<Region>,
 }
@@ -74,7 +74,7 @@ impl Overlay {
     pub(super) fn of(&self, index: usize) -> Option<Laid<'_>> {
         let Kept { first, mask, over } = self.pictures.get(index % self.pictures.len().max(1))?;
         let (mask, over) = (Cow::Borrowed(mask), Cow::Borrowed(over));
-        Some(Laid { first, mask, over, is_laid: self.is_laid, part: self.part })
+        Some(Laid { first, mask, over, covers: self.covers, part: self.part })
     }
 }
 
@@ -83,7 +83,7 @@ impl Laid<'_> {
     pub(super) fn lay(&self, drawn: RgbImage) -> RgbImage {
         let over = self.over.as_ref();
         // Where the option is off a plugin may lay something over all the same.
-        if !self.is_laid && over.pixels().all(|pixel| pixel.0[3] == 0) {
+        if !self.covers && over.pixels().all(|pixel| pixel.0[3] == 0) {
             return drawn;
         }
         let whole = self.part.map(|part| uncropped(&drawn, over.dimensions(), part));
@@ -116,9 +116,9 @@ impl ActiveRun<'_> {
         let rounds = inpaint.as_ref().is_none_or(|it| it.mask_round);
         let pixel_mask = masks.as_ref().map(|it| mask_tensor(&it.drawn, rounds));
         let (mut latents, mut shown): (Vec<Tensor>, Vec<Tensor>) = (Vec::new(), Vec::new());
-        let is_laid = masks.is_some() && self.hooks.seam.host_bool("overlay_inpaint");
+        let covers = masks.is_some() && self.hooks.seam.host_bool("overlay_inpaint");
         let mut overlay =
-            Overlay { pictures: Vec::new(), is_laid, part: masks.as_ref().and_then(|it| it.part) };
+            Overlay { pictures: Vec::new(), covers, part: masks.as_ref().and_then(|it| it.part) };
         for picture in images.0 {
             let (picture, first) = self.fitted(picture, mode, masks.as_ref(), fill);
             if let Some(masks) = &masks {
@@ -126,7 +126,7 @@ impl ActiveRun<'_> {
                 if mask.dimensions() != first.dimensions() {
                     mask = resized(&mask, first.width(), first.height(), mode);
                 }
-                let over = if is_laid {
+                let over = if covers {
                     imaging::overlay(&first, &mask)
                 } else {
                     RgbaImage::new(first.width(), first.height())
