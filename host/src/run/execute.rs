@@ -14,7 +14,7 @@ use super::{
     pipeline::Tensor,
     runner::Picture,
     sample::Drawn,
-    stage::{Access, PictureAccess, Slot, Stage},
+    stage::{PictureAccess, Slot, Stage},
 };
 
 /// Prompts and seeds of one iteration.
@@ -168,16 +168,11 @@ impl ActiveRun<'_> {
             Buffer::Latents,
             latents.shape,
             &mut latents.data,
-            Access::Write,
         );
         self.hooks.call(batch.frame(Hook::PostSample), stage)?;
         let mut pixels = by.decode(&latents)?;
-        let stage = self.params.show(Stage::new()).tensor(
-            Buffer::Pixels,
-            pixels.shape,
-            &mut pixels.data,
-            Access::Write,
-        );
+        let stage =
+            self.params.show(Stage::new()).tensor(Buffer::Pixels, pixels.shape, &mut pixels.data);
         self.hooks.call(batch.frame(Hook::PostprocessBatch), stage)?;
         let mut pictures = to_pictures(&pixels);
         // A1111 puts the batch's prompts back from the run's here.

@@ -7,7 +7,7 @@ use super::{
     events::{RunEvent, RunObserver},
     hooks::Hooks,
     pipeline::{BlendParts, Conditioning, Lent, Point, StepInfo, StepObserver, Stop},
-    stage::{Access, Slot, Stage},
+    stage::{Slot, Stage},
 };
 
 /// Noise levels that a hook may tell the model.
@@ -87,7 +87,7 @@ impl StepObserver for Sampling<'_, '_> {
 
     fn extra_noise(&mut self, noise: Lent<'_>, x: &[f32], noised: &[f32]) -> Result<(), Stop> {
         let stage = Stage::new()
-            .tensor(Buffer::Noise, noise.shape, noise.data, Access::Write)
+            .tensor(Buffer::Noise, noise.shape, noise.data)
             .view(Buffer::Latents, noise.shape, x)
             .view(Buffer::Noised, noise.shape, noised);
         self.call_at(self.frame(Hook::ExtraNoise), stage)
@@ -104,7 +104,7 @@ impl StepObserver for Sampling<'_, '_> {
             .view(Buffer::Latents, parts.shape, parts.current)
             .view(Buffer::InitLatents, parts.shape, parts.init)
             .view(Buffer::Mask, [1, 1, height, width], parts.mask)
-            .tensor(Buffer::BlendedLatents, parts.shape, blended, Access::Write)
+            .tensor(Buffer::BlendedLatents, parts.shape, blended)
             .field(Field::IsFinalBlend, Slot::Fixed(Value::Bool(at.is_none())));
         match at {
             Some(at) => self.call(Hook::OnMaskBlend, at, stage),
@@ -124,7 +124,7 @@ impl StepObserver for Sampling<'_, '_> {
             return Err(Stop::Cancelled);
         }
         let stage = Stage::new()
-            .tensor(Buffer::Latents, x.shape, x.data, Access::Write)
+            .tensor(Buffer::Latents, x.shape, x.data)
             .conditioning(Buffer::Cond, cond)
             .conditioning(Buffer::Uncond, uncond)
             .field(Field::Sigma, Slot::Float(sigma, SIGMA));
@@ -132,9 +132,11 @@ impl StepObserver for Sampling<'_, '_> {
     }
 
     fn denoised(&mut self, at: StepInfo, cond: Lent<'_>, uncond: Lent<'_>) -> Result<(), Stop> {
-        let stage = Stage::new()
-            .tensor(Buffer::DenoisedCond, cond.shape, cond.data, Access::Write)
-            .tensor(Buffer::DenoisedUncond, uncond.shape, uncond.data, Access::Write);
+        let stage = Stage::new().tensor(Buffer::DenoisedCond, cond.shape, cond.data).tensor(
+            Buffer::DenoisedUncond,
+            uncond.shape,
+            uncond.data,
+        );
         self.call(Hook::CfgDenoised, at, stage)
     }
 
@@ -151,19 +153,18 @@ impl StepObserver for Sampling<'_, '_> {
             .view(Buffer::Latents, shape, x)
             .view(Buffer::DenoisedCond, shape, cond)
             .view(Buffer::DenoisedUncond, shape, uncond)
-            .tensor(Buffer::Denoised, shape, combined.data, Access::Write);
+            .tensor(Buffer::Denoised, shape, combined.data);
         self.call(Hook::CfgCombine, at, stage)
     }
 
     fn after_cfg(&mut self, at: StepInfo, denoised: Lent<'_>) -> Result<(), Stop> {
-        let stage =
-            Stage::new().tensor(Buffer::Denoised, denoised.shape, denoised.data, Access::Write);
+        let stage = Stage::new().tensor(Buffer::Denoised, denoised.shape, denoised.data);
         self.call(Hook::CfgAfterCfg, at, stage)
     }
 
     fn after_step(&mut self, at: StepInfo, x: Lent<'_>) -> Result<(), Stop> {
         if self.hooks.wants(Hook::AfterStep) {
-            let stage = Stage::new().tensor(Buffer::Latents, x.shape, x.data, Access::Write);
+            let stage = Stage::new().tensor(Buffer::Latents, x.shape, x.data);
             self.call(Hook::AfterStep, at, stage)?;
         }
         let (before, behind) = self.steps_around;

@@ -18,7 +18,7 @@ use super::{
     },
     seam::Seam,
     services::text_settings,
-    stage::{Access, Slot, Stage},
+    stage::{Slot, Stage},
     told::{Starts, tell_settings},
 };
 
@@ -249,16 +249,18 @@ impl ActiveRun<'_> {
             // In txt2img the latents are the noise, under both names, as in A1111.
             None => {
                 let stage = stage
-                    .tensor(Buffer::Latents, noise.shape, &mut noise.data, Access::Write)
+                    .tensor(Buffer::Latents, noise.shape, &mut noise.data)
                     .alias(Buffer::Noise, Buffer::Latents);
                 self.hooks.call(frame, stage)?;
                 Start::Noise(noise)
             }
             Some(start) => {
                 let mut init = first_rows(&start.latents, noise.shape[0]);
-                let stage = stage
-                    .tensor(Buffer::Latents, init.shape, &mut init.data, Access::Write)
-                    .tensor(Buffer::Noise, noise.shape, &mut noise.data, Access::Write);
+                let stage = stage.tensor(Buffer::Latents, init.shape, &mut init.data).tensor(
+                    Buffer::Noise,
+                    noise.shape,
+                    &mut noise.data,
+                );
                 self.hooks.call(frame, stage)?;
                 let denoising_strength = self.params.denoising_strength;
                 Start::Latents { init, noise, denoising_strength, mask: start.mask.clone() }

@@ -13,10 +13,12 @@
 #include "atelier_plugin.h"
 
 ATELIER_MANIFEST("wrecker", "Wrecker", "1.0.0", before_process, process, before_process_batch,
-                 process_batch, process_before_every_sampling, cfg_denoiser, cfg_denoised,
-                 cfg_combine, cfg_after_cfg, after_step, post_sample, postprocess_batch,
-                 postprocess_batch_list, postprocess_image, before_image_saved, image_saved,
-                 image_grid, postprocess, finish);
+                 after_extra_networks_activate, process_batch, before_hr,
+                 process_before_every_sampling, extra_noise, cfg_denoiser, cfg_denoised,
+                 cfg_combine, on_mask_blend, cfg_after_cfg, after_step, post_sample,
+                 postprocess_batch, postprocess_batch_list, postprocess_image,
+                 postprocess_maskoverlay, postprocess_image_after_composite, before_image_saved,
+                 image_saved, image_grid, postprocess, finish);
 
 static const char *hook_name(uint32_t hook) {
   switch (hook) {
@@ -39,6 +41,12 @@ static const char *hook_name(uint32_t hook) {
     case ATELIER_HOOK_IMAGE_GRID: return "image_grid";
     case ATELIER_HOOK_POSTPROCESS: return "postprocess";
     case ATELIER_HOOK_FINISH: return "finish";
+    case ATELIER_HOOK_AFTER_EXTRA_NETWORKS_ACTIVATE: return "after_extra_networks_activate";
+    case ATELIER_HOOK_BEFORE_HR: return "before_hr";
+    case ATELIER_HOOK_EXTRA_NOISE: return "extra_noise";
+    case ATELIER_HOOK_ON_MASK_BLEND: return "on_mask_blend";
+    case ATELIER_HOOK_POSTPROCESS_MASKOVERLAY: return "postprocess_maskoverlay";
+    case ATELIER_HOOK_POSTPROCESS_IMAGE_AFTER_COMPOSITE: return "postprocess_image_after_composite";
     default: return "";
   }
 }
@@ -61,7 +69,9 @@ static uint32_t wreck(const char *fault, const AtelierCall *call) {
     }
   } else if (strcmp(fault, "past-buffer") == 0) {
     /* The hook's first picture or floats, far behind their end. */
-    static const uint32_t BUFFERS[] = {ATELIER_BUFFER_IMAGE, ATELIER_BUFFER_LATENTS};
+    static const uint32_t BUFFERS[] = {ATELIER_BUFFER_IMAGE, ATELIER_BUFFER_LATENTS,
+                                       ATELIER_BUFFER_NOISE, ATELIER_BUFFER_BLENDED_LATENTS,
+                                       ATELIER_BUFFER_OVERLAY_IMAGE};
     for (size_t at = 0; at < sizeof BUFFERS / sizeof *BUFFERS; at++) {
       AtelierRawBuffer buffer;
       if (call->table->buffer(call->context, BUFFERS[at], 0, 1, &buffer) != ATELIER_STATUS_OK) continue;

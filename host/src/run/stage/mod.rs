@@ -6,6 +6,7 @@
 
 mod bytes;
 mod fields;
+mod memory;
 mod pictures;
 mod tensors;
 
@@ -20,7 +21,6 @@ use fields::Fields;
 pub use fields::Slot;
 pub use pictures::PictureAccess;
 use pictures::Pictures;
-pub use tensors::Access;
 use tensors::Tensors;
 
 use super::pipeline::Conditioning;
@@ -59,16 +59,10 @@ impl<'a> Stage<'a> {
         self
     }
 
-    /// Lends a tensor, `[n, channels, height, width]`.
+    /// Lends a tensor to change, `[n, channels, height, width]`.
     #[must_use]
-    pub fn tensor(
-        mut self,
-        buffer: Buffer,
-        shape: [usize; 4],
-        data: &'a mut [f32],
-        access: Access,
-    ) -> Self {
-        self.tensors.lend(buffer, shape, data, access);
+    pub fn tensor(mut self, buffer: Buffer, shape: [usize; 4], data: &'a mut [f32]) -> Self {
+        self.tensors.lend(buffer, shape, data);
         self
     }
 

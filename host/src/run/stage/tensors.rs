@@ -5,33 +5,21 @@ use atelier_plugin_abi::{
     host::{BufferView, Elements, Refusal},
 };
 
-use super::{bad, not_here, read_only};
+use super::{
+    bad,
+    memory::{Memory, View},
+    not_here, read_only,
+};
 use crate::run::pipeline::Conditioning;
-
-/// Whether a hook may change what it is lent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// It may look.
-    Read,
-    /// It may change it.
-    Write,
-}
 
 /// As many tokens as a conditioning may be replaced with: hundreds of A1111's chunks of 77.
 const MAX_TOKENS: u64 = 77 * 256;
 
 #[derive(Debug)]
-enum Memory<'a> {
-    Shown(&'a [f32]),
-    Lent(&'a mut [f32], Access),
-}
-
-#[derive(Debug)]
 struct Tensor<'a> {
     buffer: Buffer,
     shape: [usize; 4],
-    memory: Memory<'a>,
-    backup: Option<Vec<f32>>,
+    memory: Memory<'a, f32>,
 }
 
 #[derive(Debug)]
@@ -50,19 +38,12 @@ pub(super) struct Tensors<'a> {
 }
 
 impl<'a> Tensors<'a> {
-    pub(super) fn lend(
-        &mut self,
-        buffer: Buffer,
-        shape: [usize; 4],
-        data: &'a mut [f32],
-        access: Access,
-    ) {
-        let memory = Memory::Lent(data, access);
-        self.floats.push(Tensor { buffer, shape, memory, backup: None });
+    pub(super) fn lend(&mut self, buffer: Buffer, shape: [usize; 4], data: &'a mut [f32]) {
+        self.floats.push(Tensor { buffer, shape, memory: Memory::lent(data) });
     }
 
     pub(super) fn show(&mut self, buffer: Buffer, shape: [usize; 4], data: &'a [f32]) {
-        self.floats.push(Tensor { buffer, shape, memory: Memory::Shown(data), backup: None });
+        self.floats.push(Tensor { buffer, shape, memory: Memory::Shown(data) });
     }
 
     pub(super) fn alias(&mut self, name: Buffer, of: Buffer) {
@@ -90,16 +71,9 @@ impl<'a> Tensors<'a> {
         }
         let tensor = self.floats.iter_mut().find(|tensor| tensor.buffer == buffer);
         let tensor = tensor.ok_or_else(|| not_here(buffer))?;
-        let elements = match (&mut tensor.memory, write) {
-            (Memory::Shown(_) | Memory::Lent(_, Access::Read), true) => {
-                return Err(read_only(buffer));
-            }
-            (Memory::Shown(data), false) => Elements::F32(data),
-            (Memory::Lent(data, _), false) => Elements::F32(data),
-            (Memory::Lent(data, Access::Write), true) => {
-                tensor.backup.get_or_insert_with(|| data.to_vec());
-                Elements::F32Mut(data)
-            }
+        let elements = match tensor.memory.view(write, || read_only(buffer))? {
+            View::Read(data) => Elements::F32(data),
+            View::Write(data) => Elements::F32Mut(data),
         };
         Ok(BufferView { shape: tensor.shape, rank: 4, elements })
     }
@@ -127,8 +101,8 @@ impl<'a> Tensors<'a> {
 
     /// What a hook may not leave behind: numbers that are not finite.
     pub(super) fn complaint(&self) -> Option<String> {
-        let written = self.floats.iter().filter(|tensor| tensor.backup.is_some());
-        let tensors = written.map(|tensor| (tensor.buffer, tensor.memory.data()));
+        let tensors = self.floats.iter();
+        let tensors = tensors.filter_map(|it| Some((it.buffer, it.memory.written()?)));
         let written = self.conds.iter().filter(|cond| cond.backup.is_some());
         let conds = written.map(|cond| (cond.buffer, cond.conditioning.data.as_slice()));
         let mut all = tensors.chain(conds);
@@ -138,7 +112,7 @@ impl<'a> Tensors<'a> {
 
     pub(super) fn commit(&mut self) {
         for tensor in &mut self.floats {
-            tensor.backup = None;
+            tensor.memory.commit();
         }
         for cond in &mut self.conds {
             cond.backup = None;
@@ -147,25 +121,12 @@ impl<'a> Tensors<'a> {
 
     pub(super) fn roll_back(&mut self) {
         for tensor in &mut self.floats {
-            if let (Some(backup), Memory::Lent(data, _)) =
-                (tensor.backup.take(), &mut tensor.memory)
-            {
-                data.copy_from_slice(&backup);
-            }
+            tensor.memory.roll_back();
         }
         for cond in &mut self.conds {
             if let Some(backup) = cond.backup.take() {
                 *cond.conditioning = backup;
             }
-        }
-    }
-}
-
-impl Memory<'_> {
-    fn data(&self) -> &[f32] {
-        match self {
-            Self::Shown(data) => data,
-            Self::Lent(data, _) => data,
         }
     }
 }

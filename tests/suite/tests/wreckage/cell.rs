@@ -3,27 +3,33 @@
 use std::{fmt, path::PathBuf, sync::OnceLock};
 
 use atelier_host::run::RunRequest;
-use atelier_suite::{plugin, root, variant};
+use atelier_suite::{Kind, plugin, root, variant};
 use atelier_testkit::build;
 use serde_json::json;
 
-/// The hooks that every run from a text has, but those of ABI 1.1: a process ends alike wherever it ends.
-pub(crate) const HOOKS: [&str; 20] = [
+/// Every hook of a run that is not made out of child runs.
+pub(crate) const HOOKS: [&str; 26] = [
     "model_loaded",
     "before_process",
     "process",
     "before_process_batch",
+    "after_extra_networks_activate",
     "process_batch",
+    "before_hr",
     "process_before_every_sampling",
+    "extra_noise",
     "cfg_denoiser",
     "cfg_denoised",
     "cfg_combine",
+    "on_mask_blend",
     "cfg_after_cfg",
     "after_step",
     "post_sample",
     "postprocess_batch",
     "postprocess_batch_list",
     "postprocess_image",
+    "postprocess_maskoverlay",
+    "postprocess_image_after_composite",
     "before_image_saved",
     "image_saved",
     "image_grid",
@@ -135,9 +141,9 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// A run that has all the hooks: two pictures, saved, and their grid.
-pub(crate) fn request() -> RunRequest {
-    RunRequest {
+/// A run that has the hook: two pictures, saved, and their grid.
+pub(crate) fn request(hook: &str) -> RunRequest {
+    Kind::with(hook).of(RunRequest {
         prompt: "a cat".to_owned(),
         seed: 7,
         subseed: 11,
@@ -148,8 +154,10 @@ pub(crate) fn request() -> RunRequest {
             .as_object()
             .expect("an object")
             .clone(),
+        width: Some(64),
+        height: Some(64),
         ..RunRequest::default()
-    }
+    })
 }
 
 /// The kind of a failure, without what differs from run to run.

@@ -22,6 +22,8 @@ use crate::cell::{Fault, Outcome, kind, request};
 /// What the child is told: the data folder, and the plugin's library.
 const FOLDER: &str = "ATELIER_WRECKAGE_FOLDER";
 const LIBRARY: &str = "ATELIER_WRECKAGE_LIBRARY";
+/// And the hook at which it fails, for a run that has it.
+const HOOK: &str = "ATELIER_WRECKAGE_HOOK";
 /// How long a run may take that is not an endless loop.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -39,9 +41,10 @@ fn draws_where_it_is_told_to() {
         return;
     };
     let folder = PathBuf::from(folder);
+    let hook = std::env::var(HOOK).expect("a hook");
     let atelier = host(&folder, vec![library.into()]);
     let runner = atelier.runner(Arc::new(FakeProvider::default())).build();
-    let finished = runner.run(request(), &CancelToken::new()).expect("a run");
+    let finished = runner.run(request(&hook), &CancelToken::new()).expect("a run");
     assert_eq!(finished.record.state, RunState::Done);
     let failures = serde_json::to_vec(&finished.record.failures).expect("JSON");
     std::fs::write(folder.join("failures.json"), failures).expect("a file");
@@ -62,6 +65,7 @@ pub(crate) fn outcome(fault: &Fault, hook: &str) -> Outcome {
         .args(["here::draws_where_it_is_told_to", "--exact"])
         .env(FOLDER, folder.path())
         .env(LIBRARY, fault.library())
+        .env(HOOK, hook)
         .env("RUST_BACKTRACE", "0")
         .env("ATELIER_MISBEHAVE_FILE", &written)
         .env("ATELIER_MISBEHAVE_ADDRESS", server.local_addr().expect("an address").to_string())
