@@ -58,14 +58,19 @@ pub(super) fn check(
         let value = format!("for {} pictures of {:?}", job.rng.batch(), job.rng.shape());
         return wrong("rng", value, &format!("for {n} pictures of {:?}", [c, h, w]));
     }
-    check_texts(unet, n, [("cond", &job.cond), ("uncond", &job.uncond)])
+    check_texts(unet, n, [("cond", &job.cond), ("uncond", &job.uncond)])?;
+    match &job.refiner {
+        Some(refiner) => check_refiner(unet, shown_channels, refiner, n),
+        None => Ok(()),
+    }
 }
 
-pub(super) fn check_refiner(
+/// The same for what draws the rest of `n` pictures.
+fn check_refiner(
     unet: &Unet,
     shown_channels: usize,
     refiner: &Refiner<'_>,
-    job: &SampleJob<'_>,
+    n: usize,
 ) -> Result<(), SampleError> {
     let wrong =
         |field, value: String, expected: String| Err(SampleError::Job { field, value, expected });
@@ -81,7 +86,7 @@ pub(super) fn check_refiner(
         return wrong("refiner", format!("a checkpoint of {found}"), format!("one of {own}"));
     }
     let texts = [("refiner.cond", &refiner.cond), ("refiner.uncond", &refiner.uncond)];
-    check_texts(engine.unet(), job.cond.weights().len(), texts)
+    check_texts(engine.unet(), n, texts)
 }
 
 /// Checks prompts and negative prompts of `n` pictures.

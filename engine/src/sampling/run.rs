@@ -1,6 +1,6 @@
 //! A job, from its start to its last step.
 
-use super::check::{check, check_refiner};
+use super::check::check;
 use super::denoiser::{Blend, Guided, Next};
 use super::discrete::DiscreteSchedule;
 use super::dpm_solver::{self, Span};
@@ -98,9 +98,6 @@ pub(crate) fn run(
     observer: &mut dyn Observer,
 ) -> Result<Tensor, SampleError> {
     check(unet, shown_channels, &job)?;
-    if let Some(refiner) = &job.refiner {
-        check_refiner(unet, shown_channels, refiner, &job)?;
-    }
     let SampleJob {
         sampler,
         scheduler,

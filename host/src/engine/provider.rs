@@ -113,6 +113,26 @@ impl EngineProvider {
         }
     }
 
+    /// A checkpoint, which is kept in that place unless it is in one already. Says whether it was loaded
+    /// just now.
+    fn loaded_in(
+        &self,
+        place: usize,
+        name: Option<&str>,
+    ) -> Result<(Arc<EnginePipeline>, bool), PipelineError> {
+        let checkpoint = self.find(name)?;
+        // Held while loading: two runs that want the same checkpoint load it once.
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, pipeline)) = loaded.iter().flatten().find(|it| it.0 == checkpoint.path) {
+            return Ok((pipeline.clone(), false));
+        }
+        // What was there and beside it makes room first, unless a run still draws with it.
+        loaded[place..].fill(None);
+        let pipeline = Arc::new(self.load(&checkpoint)?);
+        loaded[place] = Some((checkpoint.path, pipeline.clone()));
+        Ok((pipeline, true))
+    }
+
     fn load(&self, checkpoint: &Checkpoint) -> Result<EnginePipeline, PipelineError> {
         let engine = Engine::load(&checkpoint.path).map_err(convert::failed)?;
         let info = engine.info();
@@ -127,29 +147,12 @@ impl EngineProvider {
 
 impl ModelProvider for EngineProvider {
     fn get(&self, name: Option<&str>) -> Result<(Arc<dyn Pipeline>, bool), PipelineError> {
-        let checkpoint = self.find(name)?;
-        // Held while loading: two runs that want the same checkpoint load it once.
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pipeline)) = loaded.iter().flatten().find(|it| it.0 == checkpoint.path) {
-            return Ok((pipeline.clone(), false));
-        }
-        // The old ones make room first, unless a run still draws with them.
-        *loaded = [None, None];
-        let pipeline = Arc::new(self.load(&checkpoint)?);
-        loaded[0] = Some((checkpoint.path, pipeline.clone()));
-        Ok((pipeline, true))
+        let (pipeline, fresh) = self.loaded_in(0, name)?;
+        Ok((pipeline, fresh))
     }
 
     fn beside(&self, name: &str) -> Result<Arc<dyn Pipeline>, PipelineError> {
-        let checkpoint = self.find(Some(name))?;
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, pipeline)) = loaded.iter().flatten().find(|it| it.0 == checkpoint.path) {
-            return Ok(pipeline.clone());
-        }
-        loaded[1] = None;
-        let pipeline = Arc::new(self.load(&checkpoint)?);
-        loaded[1] = Some((checkpoint.path, pipeline.clone()));
-        Ok(pipeline)
+        Ok(self.loaded_in(1, Some(name))?.0)
     }
 
     fn catalogue(&self) -> Catalogue {

@@ -225,23 +225,19 @@ impl ActiveRun<'_> {
         let start = Beginning { latents, shown: None, mask: None, overlay: None };
         self.sample_pass(&pipeline, batch, &pass, Some(&start))
     }
-}
 
-impl ActiveRun<'_> {
     /// The last look at the second pass before its noise and conditioning are shown.
     pub(super) fn before_hr(&mut self, batch: &Batch, pass: &Pass) -> Result<(), Ended> {
         let Self { params, hooks, .. } = self;
         let int = |value: u32| Slot::Fixed(Value::Int(i64::from(value)));
         let shown = params.show(Stage::new());
-        let stage = params
-            .lend_guidance(shown)
+        let stage = batch
+            .show(params.lend_guidance(shown))
             .field(Field::HrWidth, int(pass.size.0))
             .field(Field::HrHeight, int(pass.size.1))
             .field(Field::HrSteps, int(pass.steps))
             .field(Field::Prompts, Slot::FixedTexts(&pass.prompts))
-            .field(Field::NegativePrompts, Slot::FixedTexts(&pass.negative_prompts))
-            .field(Field::Seeds, Slot::FixedInts(&batch.seeds))
-            .field(Field::Subseeds, Slot::FixedInts(&batch.subseeds));
+            .field(Field::NegativePrompts, Slot::FixedTexts(&pass.negative_prompts));
         hooks.call(batch.frame(Hook::BeforeHr), stage)
     }
 }
