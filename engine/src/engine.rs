@@ -12,7 +12,7 @@ use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo};
 use crate::conditioning::Conditioning;
 use crate::embedding::{Embedding, Embeddings};
 use crate::error::EngineError;
-use crate::prompt::{Pass, Scheduled, SubPrompt, TextSettings, schedules, sub_prompts};
+use crate::prompt::{Pass, Scheduled, Side, SubPrompt, TextSettings, schedules};
 use crate::resample::Resample;
 use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
 use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
@@ -21,24 +21,6 @@ use crate::text::TextEncoders;
 use crate::unet::Unet;
 use crate::vae::Vae;
 use crate::weights::Layers;
-
-/// What a prompt is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// What the picture is to show.
-    Positive,
-    /// What it is not to show.
-    Negative,
-}
-
-impl Side {
-    fn parts(self, prompt: &str) -> Vec<SubPrompt> {
-        match self {
-            Self::Positive => sub_prompts(prompt),
-            Self::Negative => vec![SubPrompt { text: prompt.to_owned(), weight: 1.0 }],
-        }
-    }
-}
 
 /// A Stable Diffusion checkpoint in memory. It does not change: one engine serves any number of
 /// threads. Cloning shares everything.
@@ -64,7 +46,7 @@ impl std::fmt::Debug for Engine {
 
 impl Engine {
     /// Loads a diffusers folder (`unet`, `vae`, `text_encoder`, `tokenizer`, `scheduler`, for SDXL
-    /// `text_encoder_2` and `tokenizer_2`), or a single `.safetensors` file in A1111's layout.
+    /// `text_encoder_2` and `tokenizer_2`, for its refiner these alone), or a single `.safetensors` file in A1111's layout.
     ///
     /// # Errors
     /// [`LoadError`] names the file and the key that will not do.
@@ -78,7 +60,7 @@ impl Engine {
         let layers = networks.map(|network| network.weights.layers()).collect();
         let unet = Unet::load(&files.unet)?;
         let vae = Vae::load(&files.vae)?;
-        let text = TextEncoders::load(&files.texts)?;
+        let text = TextEncoders::load(&files.texts, unet.vector_width() > 0)?;
         let mut scheduler = files.scheduler;
         if files.ask_prediction && unet.predicts_velocity() {
             scheduler.value["prediction_type"] = "v_prediction".into();
@@ -99,7 +81,7 @@ impl Engine {
         unet_config.require(value == text_width, "cross_attention_dim", value, &expected)?;
         let (value, expected) = (unet.vector_width(), text.vector_width());
         let key = "projection_class_embeddings_input_dim";
-        let told = format!("{expected}, which the text encoders and six numbers make");
+        let told = format!("{expected}, which the text encoders and the sizes make");
         unet_config.require(value == expected, key, value, &told)?;
         let [height, width] = unet.sample_size();
         let info = ModelInfo {
@@ -138,7 +120,16 @@ impl Engine {
         prompts: &[&str],
         settings: TextSettings,
     ) -> Result<Conditioning, EngineError> {
-        self.text.encode(prompts, settings, &self.embeddings)
+        self.encode_texts(prompts, Side::Positive, settings)
+    }
+
+    fn encode_texts(
+        &self,
+        prompts: &[&str],
+        side: Side,
+        settings: TextSettings,
+    ) -> Result<Conditioning, EngineError> {
+        self.text.encode(prompts, side, settings, &self.embeddings)
     }
 
     /// Encodes the prompts of a batch with all that they say in the course of `pass`, whose steps are
@@ -169,7 +160,7 @@ impl Engine {
                     Entry::Occupied(known) => known.into_mut(),
                     Entry::Vacant(new) => {
                         let schedule =
-                            self.encode_schedule(new.key(), settings, pass, &mut rows)?;
+                            self.encode_schedule(new.key(), side, settings, pass, &mut rows)?;
                         new.insert(schedule)
                     }
                 };
@@ -188,6 +179,7 @@ impl Engine {
     fn encode_schedule(
         &self,
         prompt: &str,
+        side: Side,
         settings: TextSettings,
         pass: Pass,
         rows: &mut Vec<Conditioning>,
@@ -202,7 +194,7 @@ impl Engine {
             });
             schedule.push((*until, rows.len() + at));
         }
-        let encoded = self.encode_prompts(&texts, settings)?;
+        let encoded = self.encode_texts(&texts, side, settings)?;
         rows.extend((0..encoded.rows()).filter_map(|row| encoded.select(row)));
         Ok(schedule)
     }

@@ -36,12 +36,12 @@ mod weights;
 pub use checkpoint::{LoadError, ModelFile, ModelInfo, Part};
 pub use conditioning::{Conditioning, ConditioningError};
 pub use embedding::Embedding;
-pub use engine::{Engine, Side};
+pub use engine::Engine;
 pub use error::EngineError;
 pub use lora::{Lora, LoraFit, LoraUse};
 pub use noise::{ImageRng, NoiseSource};
 pub use prompt::{
-    BadWeight, Emphasis, Pass, Piece, Scheduled, SubPrompt, TextSettings, pieces, schedules,
+    BadWeight, Emphasis, Pass, Piece, Scheduled, Side, SubPrompt, TextSettings, pieces, schedules,
     sub_prompts,
 };
 pub use resample::Resample;

@@ -9,24 +9,29 @@ use crate::clip::{CHUNK, Chunk, TextModel, TextTokenizer, Wanted};
 use crate::conditioning::Conditioning;
 use crate::embedding::{Embedding, Embeddings, EncoderEmbeddings};
 use crate::error::EngineError;
-use crate::prompt::{BadWeight, Emphasis, TextSettings};
+use crate::prompt::{BadWeight, Emphasis, Side, TextSettings};
 use crate::unet::{WAVES, waves};
 
-/// Numbers that SDXL is told beside the text: original size, crop and target size.
-const TOLD: usize = 6;
+/// A text encoder with its vocabulary.
+type Encoder = (TextTokenizer, TextModel);
 
-/// One text encoder with its vocabulary, or SDXL's two.
+/// The text encoders of a checkpoint: one, or SDXL's two.
 pub(crate) struct TextEncoders {
-    first: (TextTokenizer, TextModel),
-    second: Option<(TextTokenizer, TextModel)>,
+    first: Encoder,
+    second: Option<Encoder>,
+    /// Whether the model is told a vector beside the text: SDXL, and its refiner, which has one encoder.
+    told: bool,
 }
 
 /// What an encoder gives for a batch: values of all tokens, and a vector for each chunk.
 type Encoded = (Vec<f32>, Vec<f32>);
 
 impl TextEncoders {
-    /// Reads one or two.
-    pub(crate) fn load(sources: &[(Source, TokenizerFiles)]) -> Result<Self, LoadError> {
+    /// Reads one or two; `told` is whether the network takes a vector beside the text.
+    pub(crate) fn load(
+        sources: &[(Source, TokenizerFiles)],
+        told: bool,
+    ) -> Result<Self, LoadError> {
         let mut encoders = Vec::new();
         for (source, files) in sources {
             let tokenizer = TextTokenizer::of(files)?;
@@ -38,12 +43,33 @@ impl TextEncoders {
             let file = sources.first().map(|(source, _)| source.config.file.clone());
             LoadError::Missing { file: file.unwrap_or_default() }
         };
-        Ok(Self { first: encoders.next().ok_or_else(missing)?, second: encoders.next() })
+        Ok(Self { first: encoders.next().ok_or_else(missing)?, second: encoders.next(), told })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Encoder> {
+        std::iter::once(&self.first).chain(&self.second)
+    }
+
+    /// The one whose vector for a whole text the model is told.
+    fn pooling(&self) -> Option<&TextModel> {
+        self.told.then_some(&self.second.as_ref().unwrap_or(&self.first).1)
+    }
+
+    /// What the model is told beside a text, in its order: SDXL the original height and width, top and
+    /// left of the crop, and the target's height and width; its refiner a score in the target's place.
+    fn numbers(&self, side: Side, settings: &TextSettings) -> Vec<f64> {
+        let ([width, height], [left, top]) = (settings.size, settings.crop);
+        let sizes = [height, width, top, left].map(f64::from);
+        let last = match self.second {
+            Some(_) => vec![f64::from(height), f64::from(width)],
+            None => vec![settings.aesthetic_score[usize::from(side == Side::Negative)]],
+        };
+        [sizes.to_vec(), last].concat()
     }
 
     /// Values per token.
     pub(crate) fn width(&self) -> usize {
-        self.first.1.width() + self.second.as_ref().map_or(0, |(_, model)| model.width())
+        self.all().map(|(_, model)| model.width()).sum()
     }
 
     /// The largest `clip_skip`.
@@ -53,8 +79,8 @@ impl TextEncoders {
 
     /// Values of the vector beside the text, 0 without one.
     pub(crate) fn vector_width(&self) -> usize {
-        let pooled = self.second.as_ref().map(|(_, model)| model.pooled_width().unwrap_or(0));
-        pooled.map_or(0, |pooled| pooled + TOLD * WAVES)
+        let numbers = || self.numbers(Side::Positive, &TextSettings::default()).len();
+        self.pooling().map_or(0, |model| model.pooled_width().unwrap_or(0) + numbers() * WAVES)
     }
 
     /// Tokens of a prompt, and the room for text in the chunks that hold it.
@@ -69,9 +95,9 @@ impl TextEncoders {
 
     /// Those of the embeddings that these encoders can use.
     pub(crate) fn embeddings(&self, all: &[Arc<Embedding>]) -> Embeddings {
-        let both = std::iter::once(&self.first).chain(&self.second);
-        let both: Vec<_> = both.map(|(tokenizer, model)| (tokenizer, model.width())).collect();
-        Embeddings::of(all, &both)
+        let encoders: Vec<_> =
+            self.all().map(|(tokenizer, model)| (tokenizer, model.width())).collect();
+        Embeddings::of(all, &encoders)
     }
 
     /// Which of the embeddings are in a prompt, in their order.
@@ -90,6 +116,7 @@ impl TextEncoders {
     pub(crate) fn encode(
         &self,
         prompts: &[&str],
+        side: Side,
         settings: TextSettings,
         embeddings: &Embeddings,
     ) -> Result<Conditioning, EngineError> {
@@ -101,43 +128,40 @@ impl TextEncoders {
             return Err(EngineError::ClipSkip { given: clip_skip, layers });
         }
         let left_out = clip_skip as usize - 1;
-        let (tokenizer, model) = &self.first;
-        let learnt = embeddings.encoder(0);
-        let Some((second_tokenizer, second)) = &self.second else {
-            let left_out = if model.is_open_clip() { 0 } else { left_out };
-            let wanted = Wanted { left_out, normed: true, pooled_at: None };
+        let mut columns = Vec::with_capacity(2);
+        let (mut pooled, mut tokens) = (Vec::new(), 0);
+        for (at, (tokenizer, model)) in self.all().enumerate() {
+            let pools = self.pooling().is_some_and(|it| std::ptr::eq(it, model));
+            let heeds =
+                if self.told { settings.xl_clip_skip && !pools } else { !model.is_open_clip() };
+            // SDXL takes the last layer but one of both, whatever is asked.
+            let default = usize::from(self.told);
+            let wanted = Wanted {
+                left_out: if heeds { left_out } else { default },
+                normed: !self.told,
+                pooled_at: pools.then(|| tokenizer.end()),
+            };
+            let learnt = embeddings.encoder(at);
             let chunks = chunks_of(tokenizer, prompts, settings, learnt)?;
-            let (data, _) = states(model, &chunks, learnt, wanted, settings.emphasis)?;
-            let tokens = chunks.len() / prompts.len() * CHUNK;
-            return Ok(Conditioning::new(prompts.len(), tokens, model.width(), data)?);
-        };
-        // SDXL takes the last layer but one of both, and heeds clip_skip only where it is told to.
-        let left_out = if settings.xl_clip_skip { left_out } else { 1 };
-        let wanted = Wanted { left_out, normed: false, pooled_at: None };
-        let chunks = chunks_of(tokenizer, prompts, settings, learnt)?;
-        let (one, _) = states(model, &chunks, learnt, wanted, settings.emphasis)?;
-        let end = Some(second_tokenizer.end());
-        let wanted = Wanted { left_out: 1, normed: false, pooled_at: end };
-        let learnt = embeddings.encoder(1);
-        let chunks = chunks_of(second_tokenizer, prompts, settings, learnt)?;
-        let (two, pooled) = states(second, &chunks, learnt, wanted, settings.emphasis)?;
-        let rows = one.chunks_exact(model.width()).zip(two.chunks_exact(second.width()));
-        let data = rows.flat_map(|(one, two)| one.iter().chain(two).copied()).collect();
-        let chunks_each = chunks.len() / prompts.len();
-        // The vector of a prompt is its first chunk's, and behind it what the model is told of sizes.
-        let told = waves(&settings.told().map(f64::from));
-        let size = second.pooled_width().unwrap_or(0) * chunks_each;
-        let firsts = pooled.chunks_exact(size.max(1)).map(|row| &row[..size / chunks_each]);
-        let vectors = firsts.flat_map(|first| first.iter().chain(&told).copied()).collect();
-        let tokens = chunks_each * CHUNK;
-        let text = Conditioning::new(prompts.len(), tokens, self.width(), data)?;
+            let (values, vectors) = states(model, &chunks, learnt, wanted, settings.emphasis)?;
+            tokens = chunks.len() / prompts.len() * CHUNK;
+            columns.push((model.width(), values));
+            pooled = vectors;
+        }
+        let text = Conditioning::new(prompts.len(), tokens, self.width(), side_by_side(columns))?;
+        let Some(pooling) = self.pooling() else { return Ok(text) };
+        // The vector of a prompt is its first chunk's, and behind it the numbers.
+        let width = pooling.pooled_width().unwrap_or(0);
+        let told = waves(&self.numbers(side, &settings));
+        let rows = pooled.chunks_exact((width * tokens / CHUNK).max(1));
+        let vectors = rows.flat_map(|row| row[..width].iter().chain(&told).copied()).collect();
         Ok(text.with_vectors(vectors)?)
     }
 
     /// The same as if there were no text (A1111 v1.10.1 does so for SDXL where all negative prompts of
     /// a batch are empty).
     pub(crate) fn without_text(&self, mut text: Conditioning) -> Result<Conditioning, EngineError> {
-        let Some(pooled) = self.second.as_ref().and_then(|(_, model)| model.pooled_width()) else {
+        let Some(pooled) = self.pooling().and_then(TextModel::pooled_width) else {
             return Ok(text);
         };
         text.data_mut().fill(0.0);
@@ -147,6 +171,19 @@ impl TextEncoders {
         }
         Ok(text.with_vectors(vectors)?)
     }
+}
+
+/// The values of each token from all encoders in one row; each has as many tokens.
+fn side_by_side(mut columns: Vec<(usize, Vec<f32>)>) -> Vec<f32> {
+    if let [(_, only)] = columns.as_mut_slice() {
+        return std::mem::take(only);
+    }
+    let tokens = columns.first().map_or(0, |(width, values)| values.len() / width);
+    let token = |at| {
+        let parts = columns.iter().map(move |(width, values)| &values[at * width..][..*width]);
+        parts.flatten().copied()
+    };
+    (0..tokens).flat_map(token).collect()
 }
 
 /// The chunks of all prompts, as many for each.

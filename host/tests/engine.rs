@@ -43,6 +43,7 @@ fn job(pipeline: &dyn Pipeline, steps: u32) -> SampleJob {
         xl_clip_skip: false,
         size: [32, 32],
         crop: [0, 0],
+        aesthetic_score: [6.0, 2.5],
     };
     let texts =
         |text: &str| pipeline.encode_prompts(&[text.into(), text.into()], &encoding).unwrap();

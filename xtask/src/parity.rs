@@ -21,13 +21,14 @@ largest difference, as a share of the largest value. The tests allow 1e-3. `carg
 anew and writes this page; [engine/tests/parity](../engine/tests/parity/README.md) has the data, tiny
 checkpoints with random weights, and says how it was made.
 
-`sd15`, `sd2` and `xl` are built as Stable Diffusion 1.5, 2.1 and XL are, `groups` as none of them. Whole
-runs make 8 steps (Restart 20, DDIM and PLMS 10) with a prompt and a negative prompt, in f32 here and in f64 there.
+`sd15`, `sd2`, `xl` and `refiner` are built as Stable Diffusion 1.5, 2.1, XL and XL's refiner are, `groups` as
+none of them. Whole runs make 8 steps (Restart 20, DDIM and PLMS 10) with a prompt and a negative prompt, in
+f32 here and in f64 there.
 ";
 
 const TAIL: &str = "
-Beside the table: single files of all three kinds draw the same values, bit for bit, as their folders; names
-and sizes of the published files of SD 1.5, SD 2.1 and SDXL are read as what they are; torch's noise on the
+Beside the table: single files of all four kinds draw the same values, bit for bit, as their folders; names
+and sizes of the published files of SD 1.5, SD 2.1, SDXL and its refiner are read as what they are; torch's noise on the
 CPU is equal within 1e-6, for fewer than 16 values bit for bit; so are the increments of torchsde's trees,
 within 2e-6. A tree rounds noise levels to six digits: where A1111's levels in f32 fall on the other side of a
 digit, the samplers with SDE in their names differ by about 1e-4, in `sd2` by 2e-3.

@@ -35,7 +35,7 @@ pub(crate) enum TokenizerFiles {
 pub(crate) struct Files {
     pub(crate) unet: Source,
     pub(crate) vae: Source,
-    /// One text encoder, or two (SDXL).
+    /// One text encoder, or two (SDXL). Its refiner has the second alone.
     pub(crate) texts: Vec<(Source, TokenizerFiles)>,
     pub(crate) scheduler: Config,
     /// Whether the scheduler's configuration does not know what the network predicts: files of SD 2
@@ -63,10 +63,13 @@ impl Files {
             [("text_encoder", "tokenizer"), ("text_encoder_2", "tokenizer_2")]
         {
             let (encoder, tokenizer) = (folder.join(encoder), folder.join(tokenizer));
-            if texts.is_empty() || encoder.is_dir() {
+            if encoder.is_dir() {
                 let source = Source::folder(&encoder, "model")?;
                 texts.push((source, TokenizerFiles::Folder(tokenizer)));
             }
+        }
+        if texts.is_empty() {
+            return Err(LoadError::Missing { file: folder.join("text_encoder/config.json") });
         }
         let scheduler = Config::read(&folder.join("scheduler/scheduler_config.json"))?;
         let file = |part, source: &Source| ModelFile::new(part, source.weights.file().to_owned());

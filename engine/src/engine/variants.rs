@@ -36,7 +36,7 @@ impl Engine {
             engine.unet = Arc::new(if self.tiled { unet.tiled() } else { unet });
         }
         if text {
-            engine.text = Arc::new(TextEncoders::load(&files.texts)?);
+            engine.text = Arc::new(TextEncoders::load(&files.texts, self.unet.vector_width() > 0)?);
         }
         Ok((engine, fits))
     }

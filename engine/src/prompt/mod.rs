@@ -7,6 +7,6 @@ mod settings;
 mod words;
 
 pub use attention::{BadWeight, Piece, pieces};
-pub use parts::{SubPrompt, sub_prompts};
+pub use parts::{Side, SubPrompt, sub_prompts};
 pub use schedule::{Pass, Scheduled, schedules};
 pub use settings::{Emphasis, TextSettings};

@@ -4,6 +4,25 @@ use super::words::alone;
 
 const AND: &str = "AND";
 
+/// What a prompt is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What the picture is to show.
+    Positive,
+    /// What it is not to show.
+    Negative,
+}
+
+impl Side {
+    /// The parts that it has: a negative prompt is one.
+    pub(crate) fn parts(self, prompt: &str) -> Vec<SubPrompt> {
+        match self {
+            Self::Positive => sub_prompts(prompt),
+            Self::Negative => vec![SubPrompt { text: prompt.to_owned(), weight: 1.0 }],
+        }
+    }
+}
+
 /// A part of a prompt, which the model is asked for on its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubPrompt {

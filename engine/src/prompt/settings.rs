@@ -28,7 +28,7 @@ impl Emphasis {
 }
 
 /// How prompts are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TextSettings {
     /// 1 uses every layer of the text encoder, 2 leaves out the last, and so on; the final norm always
     /// follows.
@@ -45,15 +45,9 @@ pub struct TextSettings {
     /// Left and top of the crop that SDXL is told (A1111's options `sdxl_crop_left` and
     /// `sdxl_crop_top`).
     pub crop: [u32; 2],
-}
-
-impl TextSettings {
-    /// What SDXL is told, in its order: original height and width, top and left of the crop, target
-    /// height and width.
-    pub(crate) fn told(&self) -> [u32; 6] {
-        let ([width, height], [left, top]) = (self.size, self.crop);
-        [height, width, top, left, height, width]
-    }
+    /// The scores that SDXL's refiner is told with prompts and with negative prompts (A1111's options
+    /// `sdxl_refiner_high_aesthetic_score` and `sdxl_refiner_low_aesthetic_score`).
+    pub aesthetic_score: [f64; 2],
 }
 
 impl Default for TextSettings {
@@ -66,6 +60,7 @@ impl Default for TextSettings {
             xl_clip_skip: false,
             size: [1024, 1024],
             crop: [0, 0],
+            aesthetic_score: [6.0, 2.5],
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::prompt::TextSettings;
 use crate::sampling::Unobserved;
 use crate::unet::Unet;
 use crate::{
-    Embedding, Engine, ImageRng, Lora, LoraUse, NoiseSource, Padding, Pass, SampleJob, Sampler,
-    SamplerSettings, ScheduledConditioning, Scheduler, Side, Start, Tensor,
+    Embedding, Engine, ImageRng, Lora, LoraUse, NoiseSource, Padding, Pass, Refiner, SampleJob,
+    Sampler, SamplerSettings, ScheduledConditioning, Scheduler, Side, Start, Tensor,
 };
 
 type Shapes = BTreeMap<String, Vec<usize>>;
@@ -25,6 +25,7 @@ const TOLD: TextSettings = TextSettings {
     xl_clip_skip: false,
     size: [64, 48],
     crop: [4, 8],
+    aesthetic_score: [6.0, 2.5],
 };
 
 fn sample(
@@ -32,6 +33,16 @@ fn sample(
     sampler: Sampler,
     steps: u32,
     texts: [ScheduledConditioning; 2],
+) -> Tensor {
+    sample_with(engine, sampler, steps, texts, None)
+}
+
+fn sample_with(
+    engine: &Engine,
+    sampler: Sampler,
+    steps: u32,
+    texts: [ScheduledConditioning; 2],
+    refiner: Option<Refiner<'_>>,
 ) -> Tensor {
     let mut rng = ImageRng::new([4, 8, 8], &SEEDS, &[], 0.0, NoiseSource::Cpu, 0);
     let [cond, uncond] = texts;
@@ -45,7 +56,7 @@ fn sample(
         padding: Padding::default(),
         start: Start::Noise(rng.first()),
         shown: None,
-        refiner: None,
+        refiner,
         rng: &mut rng,
         settings: SamplerSettings { eta_ddim: 0.5, ..SamplerSettings::default() },
     };
@@ -103,6 +114,44 @@ fn xl_is_told_nothing_where_no_negative_prompt_is_written() {
 }
 
 #[test]
+fn the_refiner_of_xl_agrees_with_diffusers_and_transformers() {
+    let (reference, engine) = (Reference::of("refiner"), Engine::load(&folder("refiner")).unwrap());
+    let negative = "A photo of the CAT, cafe\u{301} 12?";
+    let long = vec!["red heart and the smiling dog"; 15].join(" ");
+    let pass = Pass { steps: 8, ..Pass::default() };
+    let encode = |engine: &Engine, prompt: &str, side| {
+        engine.encode_schedules(&[prompt, prompt], side, TOLD, pass).unwrap()
+    };
+    for (key, prompt, side) in [
+        ("", "red heart", Side::Positive),
+        ("_negative", negative, Side::Negative),
+        ("_long", &long, Side::Positive),
+    ] {
+        let text = encode(&engine, prompt, side).at(0).select(0).unwrap();
+        reference.compare(&format!("text{key}"), text.data());
+        reference.compare(&format!("vector{key}"), text.vectors());
+    }
+    let texts = |engine: &Engine| {
+        [("red heart", Side::Positive), (negative, Side::Negative)]
+            .map(|(prompt, side)| encode(engine, prompt, side))
+    };
+    let alone = sample(&engine, Sampler::Euler, 8, texts(&engine));
+    reference.compare("run_euler", alone.data());
+    // As it is used: behind a base model, for the second half of the steps.
+    let base = Engine::load(&folder("xl")).unwrap();
+    let [cond, uncond] = texts(&engine);
+    let (switch_at, by_steps, padding) = (Some(0.4), true, Padding::default());
+    let refiner = Refiner { engine: &engine, cond, uncond, padding, switch_at, by_steps };
+    let both = sample_with(&base, Sampler::Euler, 8, texts(&base), Some(refiner));
+    reference.compare("run_euler_base_and_refiner", both.data());
+    // No negative prompt: it is told of sizes and of its score alone.
+    let nothing = encode(&engine, "", Side::Negative).at(0).clone();
+    assert!(nothing.data().iter().chain(&nothing.vectors()[..20]).all(|value| *value == 0.0));
+    let told = encode(&engine, negative, Side::Negative).at(0).clone();
+    assert_eq!(nothing.vectors()[20..1300], told.vectors()[20..1300]);
+}
+
+#[test]
 fn clip_skip_reaches_xl_only_where_it_is_wanted() {
     let engine = Engine::load(&folder("xl")).unwrap();
     let encode = |clip_skip, xl_clip_skip| {
@@ -117,12 +166,14 @@ fn clip_skip_reaches_xl_only_where_it_is_wanted() {
 
 #[test]
 fn a_single_file_is_what_its_folder_is() {
-    for case in ["sd15", "sd2", "xl"] {
+    for case in ["sd15", "sd2", "xl", "refiner"] {
         let of_folder = Engine::load(&folder(case)).unwrap();
         let path = folder(case).join("single.safetensors");
         let mut files = Files::open(&path).unwrap();
         // The vocabulary of these files is not the one that published files have.
-        for ((_, tokenizer), name) in files.texts.iter_mut().zip(["tokenizer", "tokenizer_2"]) {
+        for (source, tokenizer) in &mut files.texts {
+            let wide = source.config.value["projection_dim"].is_u64();
+            let name = if wide { "tokenizer_2" } else { "tokenizer" };
             *tokenizer = TokenizerFiles::Folder(folder(case).join(name));
         }
         let of_file = Engine::build(&path, files).unwrap();
@@ -209,7 +260,7 @@ fn published(kind: &str) -> (Shapes, Vec<(String, String)>) {
     (shapes, names)
 }
 
-/// Names and sizes of SD 1.5, SD 2.1 and SDXL, without their weights.
+/// Names and sizes of SD 1.5, SD 2.1, SDXL and its refiner, without their weights.
 #[test]
 fn published_files_are_read_as_what_they_are() {
     for (kind, text_width, heads, depths, linear, encoders) in [
@@ -222,6 +273,14 @@ fn published_files_are_read_as_what_they_are() {
             vec![1, 2, 10],
             true,
             vec![(768, 12, 12, "quick_gelu"), (1280, 32, 20, "gelu")],
+        ),
+        (
+            "refiner",
+            1280,
+            vec![6, 12, 24, 24],
+            vec![1, 4, 4, 4],
+            true,
+            vec![(1280, 32, 20, "gelu")],
         ),
     ] {
         let (shapes, names) = published(kind);

@@ -602,6 +602,78 @@ def xl_case(kd):
     scheduler.save_pretrained(folder / "scheduler")
     save_file({k: v.float().contiguous() for k, v in out.items()}, folder / "reference.safetensors")
     print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
+    return unet, [(out["text"], pooled, ids), (out["text_other"], other, ids)]
+
+
+def refiner_case(kd, base):
+    """As SDXL's refiner: the second of SDXL's text encoders alone, and a score beside the text. `base` is
+    what draws before it: a network, and what it is told of prompt and negative prompt."""
+    name, folder, out = "refiner", HERE / "refiner", {}
+    tok, size = tokenizer(folder / "tokenizer_2", "!")
+    encoder = CLIPTextConfig(
+        hidden_size=16, intermediate_size=32, num_hidden_layers=4, projection_dim=20, hidden_act="gelu",
+        vocab_size=size, num_attention_heads=2, bos_token_id=tok.bos_token_id, eos_token_id=tok.eos_token_id,
+    )
+    torch.manual_seed(0)
+    encoder = shake(CLIPTextModelWithProjection(encoder), 5)
+    plain, cross = "DownBlock2D", "CrossAttnDownBlock2D"
+    unet = shake(UNet2DConditionModel(
+        block_out_channels=(8, 16, 16, 16), down_block_types=(plain, cross, cross, plain),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16, attention_head_dim=(1, 2, 2, 2), norm_num_groups=4, layers_per_block=2,
+        sample_size=8, use_linear_projection=True, transformer_layers_per_block=2,
+        addition_embed_type="text_time", addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=20 + 5 * 256,
+    ), 6)
+    coder = dict(block_out_channels=(8, 16), down_block_types=("DownEncoderBlock2D",) * 2,
+                 up_block_types=("UpDecoderBlock2D",) * 2, norm_num_groups=4, scaling_factor=0.13025)
+    vae = shake(AutoencoderKL(latent_channels=4, layers_per_block=1, sample_size=16, **coder), 2)
+    scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                              clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+
+    # Height, width, top, left, and how well a picture is to please.
+    ids = {score: torch.tensor([[48.0, 64.0, 8.0, 4.0, score]]) for score in (6.0, 2.5)}
+    def encode(text):
+        found = encoder(chunks(tok, text), output_hidden_states=True)
+        return found.hidden_states[-2].reshape(1, -1, 16), found.text_embeds[:1]
+    sides = []
+    for key, text, score in (("", PROMPTS[0], 6.0), ("_negative", PROMPTS[2], 2.5), ("_long", LONG, 6.0)):
+        out["text" + key], pooled = encode(text)
+        waves = unet.add_time_proj(ids[score].flatten()).reshape(1, -1)
+        out["vector" + key] = torch.cat([pooled, waves], -1)
+        sides.append((out["text" + key], pooled, ids[score]))
+
+    scheduler.betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2
+    alphas = torch.cumprod(1 - scheduler.betas, dim=0)
+    def guided(network, sides):
+        two = lambda row: row.double().repeat(2, *[1] * (row.dim() - 1))
+        def denoiser(text, pooled, sizes):
+            told = dict(text_embeds=two(pooled), time_ids=two(sizes))
+            answer = lambda x, t: network(x, t, encoder_hidden_states=two(text), added_cond_kwargs=told).sample
+            return kd.external.DiscreteEpsDDPMDenoiser(answer, alphas, False)
+        positive, negative = (denoiser(*side) for side in sides)
+        def model(x, sigma):
+            a, b = positive(x, sigma), negative(x, sigma)
+            return b + SCALE * (a - b)
+        return model, positive.get_sigmas(STEPS)
+    (own, even), (first, _) = guided(unet.double(), sides[:2]), guided(base[0].double(), base[1])
+    generators = [torch.Generator().manual_seed(s) for s in SEEDS]
+    x = torch.stack([torch.randn(SHAPE, generator=g) for g in generators]).double() * even[0]
+    out["run_euler"] = kd.sampling.sample_euler(own, x, even, disable=True)
+    # The base draws half of the steps.
+    calls = iter(range(STEPS))
+    both = lambda x, sigma: (first if next(calls) < STEPS // 2 else own)(x, sigma)
+    out["run_euler_base_and_refiner"] = kd.sampling.sample_euler(both, x, even, disable=True)
+    unet.float()
+
+    texts = [single.open_clip(encoder.state_dict(), "conditioner.embedders.0.model.")]
+    said = told(unet, vae, text_encoder_2=encoder)
+    single.write(folder / "single.safetensors", unet, vae, texts, said)
+    for model, part in ((unet, "unet"), (vae, "vae"), (encoder, "text_encoder_2")):
+        save(model, folder / part)
+    scheduler.save_pretrained(folder / "scheduler")
+    save_file({k: v.float().contiguous() for k, v in out.items()}, folder / "reference.safetensors")
+    print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
 
 
 def resize_reference():
@@ -676,7 +748,7 @@ def main():
         norm_num_groups=4,
     )
     case(kd, "sd2", sd2_unet, sd2_vae, {"hidden_act": "gelu"}, "v_prediction", "!")
-    xl_case(kd)
+    refiner_case(kd, xl_case(kd))
     single.published(HERE)
     random_reference()
     motion_reference(kd)

@@ -127,7 +127,7 @@ def write(file, unet, vae, texts, told):
 
 
 def published(folder):
-    """Lists of the tensors of SD 1.5, SD 2.1, SDXL and the default checkpoint: the file's name, the
+    """Lists of the tensors of SD 1.5, SD 2.1, SDXL, its refiner and the default checkpoint: the file's name, the
     shape, and diffusers' name where that is one tensor."""
     cross, plain = "CrossAttnDownBlock2D", "DownBlock2D"
     up = lambda kinds: tuple(kind.replace("Down", "Up") for kind in reversed(kinds))
@@ -158,6 +158,12 @@ def published(folder):
             transformer_layers_per_block=(1, 2, 10), addition_embed_type="text_time",
             addition_time_embed_dim=256, projection_class_embeddings_input_dim=2816,
         )
+        refiner = unet(
+            (plain, cross, cross, plain), cross_attention_dim=1280, attention_head_dim=(6, 12, 24, 24),
+            use_linear_projection=True, block_out_channels=(384, 768, 1536, 1536),
+            transformer_layers_per_block=4, addition_embed_type="text_time", addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=2560,
+        )
         clip_l = text(CLIPTextModel, **first).state_dict()
         # All layers are in the file, though SD 2 uses all but the last.
         clip_h = text(CLIPTextModelWithProjection, num_hidden_layers=24, projection_dim=1024, **wide)
@@ -169,6 +175,7 @@ def published(folder):
             clip(clip_l, "conditioner.embedders.0."),
             open_clip(clip_g.state_dict(), "conditioner.embedders.1.model."),
         ]),
+        "refiner": (refiner, [open_clip(clip_g.state_dict(), "conditioner.embedders.0.model.")]),
     }
     checkpoint = folder.parents[2] / "models/atelier-emoji-64"
     with torch.device("meta"):

@@ -72,7 +72,7 @@ struct HiresArgs {
     #[arg(long, value_name = "NAME", requires = "hires")]
     hires_scheduler: Option<String>,
     /// Checkpoint of the second pass [default: the first's]
-    #[arg(long, value_name = "NAME", requires = "hires")]
+    #[arg(long, value_name = "PATH|NAME", requires = "hires")]
     hires_checkpoint: Option<String>,
     /// Prompt of the second pass [default: the first's]
     #[arg(

@@ -68,6 +68,7 @@ pub(super) fn text_settings(
         xl_clip_skip: of.xl_clip_skip,
         size: of.size,
         crop: of.crop,
+        aesthetic_score: of.aesthetic_score,
     }
 }
 

@@ -29,6 +29,8 @@ type Loaded = (PathBuf, Arc<EnginePipeline>);
 pub struct EngineProvider {
     /// Single checkpoints that were named, which come first.
     named: Vec<PathBuf>,
+    /// Single checkpoints that draw beside it, which are no default.
+    beside: Vec<PathBuf>,
     places: Vec<PathBuf>,
     loras: PathBuf,
     vaes: PathBuf,
@@ -44,6 +46,7 @@ impl EngineProvider {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         Self {
             named: Vec::new(),
+            beside: Vec::new(),
             places: vec![data.join("models"), data.join("models/Stable-diffusion"), checkout],
             loras: data.join("models/Lora"),
             vaes: data.join("models/VAE"),
@@ -56,7 +59,16 @@ impl EngineProvider {
     /// Puts a checkpoint's folder before all others, which makes it the default.
     #[must_use]
     pub fn with_checkpoint(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.named.insert(0, folder.into());
+        let path = folder.into();
+        self.named.insert(0, fs::canonicalize(&path).unwrap_or(path));
+        self
+    }
+
+    /// Puts a checkpoint before all others in the folders, for runs that name it.
+    #[must_use]
+    pub fn with_checkpoint_beside(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.beside.push(fs::canonicalize(&path).unwrap_or(path));
         self
     }
 
@@ -83,15 +95,25 @@ impl EngineProvider {
     fn find(&self, name: Option<&str>) -> Result<Checkpoint, PipelineError> {
         let all = self.list();
         let found = match name {
-            None => all.first(),
-            // A1111's clients send titles: a file's name, and the short hash in brackets.
-            Some(name) => all.iter().find(|checkpoint| {
-                let rest = name.strip_prefix(checkpoint.name.as_str());
-                let rest = rest.map(|rest| rest.strip_prefix(".safetensors").unwrap_or(rest));
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ["))
-            }),
+            None => self.among(&[]).into_iter().next(),
+            Some(name) => all.iter().find(|checkpoint| is_called(checkpoint, name)).cloned(),
         };
-        found.cloned().ok_or_else(|| self.missing(name, &all))
+        found.ok_or_else(|| self.missing(name, &all))
+    }
+
+    /// Those in the folders and behind the named ones some others; the first of a name counts.
+    fn among(&self, beside: &[PathBuf]) -> Vec<Checkpoint> {
+        let mut found: Vec<Checkpoint> = Vec::new();
+        let inside = self.places.iter().flat_map(|place| entries(place));
+        for path in self.named.iter().chain(beside).cloned().chain(inside) {
+            let path = fs::canonicalize(&path).unwrap_or(path);
+            let Some(name) = checkpoint_name(&path) else { continue };
+            let shadowed = found.iter().any(|other| other.name == name);
+            if is_checkpoint(&path) && !shadowed {
+                found.push(Checkpoint { name, path });
+            }
+        }
+        found
     }
 
     fn missing(&self, name: Option<&str>, all: &[Checkpoint]) -> PipelineError {
@@ -210,18 +232,15 @@ impl ModelProvider for EngineProvider {
     }
 
     fn list(&self) -> Vec<Checkpoint> {
-        let mut found: Vec<Checkpoint> = Vec::new();
-        let inside = self.places.iter().flat_map(|place| entries(place));
-        for path in self.named.iter().cloned().chain(inside) {
-            let path = fs::canonicalize(&path).unwrap_or(path);
-            let Some(name) = checkpoint_name(&path) else { continue };
-            let shadowed = found.iter().any(|other| other.name == name);
-            if is_checkpoint(&path) && !shadowed {
-                found.push(Checkpoint { name, path });
-            }
-        }
-        found
+        self.among(&self.beside)
     }
+}
+
+/// A1111's clients send titles: a file's name, and the short hash in brackets.
+fn is_called(checkpoint: &Checkpoint, title: &str) -> bool {
+    let rest = title.strip_prefix(checkpoint.name.as_str());
+    let rest = rest.map(|rest| rest.strip_prefix(".safetensors").unwrap_or(rest));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ["))
 }
 
 /// Whether this looks like a checkpoint: a folder in diffusers' layout, or a file of safetensors.
@@ -296,5 +315,18 @@ mod tests {
         fs::write(other.join("unet/config.json"), "{}").unwrap();
         let provider = provider(data.path(), &["a"]).with_checkpoint(&other);
         assert_eq!(provider.find(None).unwrap().name, "z");
+    }
+
+    #[test]
+    fn a_checkpoint_beside_is_found_by_name_and_no_default() {
+        let data = tempfile::tempdir().unwrap();
+        let other = data.path().join("elsewhere/a");
+        fs::create_dir_all(other.join("unet")).unwrap();
+        fs::write(other.join("unet/config.json"), "{}").unwrap();
+        let plain = provider(data.path(), &["a", "b"]);
+        let inside = plain.find(Some("a")).unwrap().path;
+        let provider = plain.with_checkpoint_beside(&other);
+        assert_ne!(provider.find(Some("a")).unwrap().path, inside);
+        assert_eq!(provider.find(None).unwrap().path, inside);
     }
 }

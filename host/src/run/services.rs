@@ -30,6 +30,8 @@ pub(super) fn text_settings(seam: &mut Seam, size: (u32, u32)) -> TextSettings {
         xl_clip_skip: seam.host_bool("sdxl_clip_l_skip"),
         size: [size.0, size.1],
         crop,
+        aesthetic_score: ["sdxl_refiner_high_aesthetic_score", "sdxl_refiner_low_aesthetic_score"]
+            .map(|key| seam.host_float(key)),
     }
 }
 

@@ -117,3 +117,32 @@ fn an_option_says_which_passes_it_is_for() {
     assert!(infotext.contains("Hires refiner: both passes"), "{infotext}");
     assert!(first != second && both != first && both != second);
 }
+
+/// A small checkpoint built as SDXL, and one as its refiner.
+#[cfg(feature = "engine")]
+#[test]
+fn the_refiner_of_sdxl_is_told_how_well_its_pictures_are_to_please() {
+    use atelier_suite::{command, root};
+
+    let data = tempfile::tempdir().expect("a folder");
+    let folder = |name: &str| root().join("engine/tests/parity").join(name).display().to_string();
+    let (base, refiner) = (folder("xl"), folder("refiner"));
+    let draw = |more: &[&str]| {
+        let run = ["txt2img", "red heart", "-s", "5", "--steps", "4", "--no-save", "--json", "-m"];
+        let run = run.into_iter().chain([base.as_str()]).chain(more.iter().copied());
+        let output = command::command(data.path()).args(run).output().expect("a process");
+        assert!(output.status.success(), "{}", command::errors(&output));
+        let run = command::json(&output);
+        let output = &run["outputs"][0];
+        (output["pixels"].to_string(), output["infotext"].to_string())
+    };
+    let refined = ["--refiner", &refiner, "--refiner-switch-at", "0.5"];
+    let told = |option| draw(&[&refined[..], &["-o", option]].concat());
+    let (own, _) = draw(&[]);
+    let (pixels, infotext) = draw(&refined);
+    assert!(pixels != own && infotext.contains("Refiner: refiner ["), "{infotext}");
+    assert_eq!(told("sdxl_refiner_high_aesthetic_score=6").0, pixels, "the default");
+    let (other, _) = told("sdxl_refiner_high_aesthetic_score=1");
+    let (negative, _) = told("sdxl_refiner_low_aesthetic_score=9");
+    assert!(other != pixels && negative != pixels && negative != other);
+}

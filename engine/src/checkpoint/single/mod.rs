@@ -70,9 +70,9 @@ pub(super) fn open(file: &Path) -> Result<Files, LoadError> {
         let what = "it has no text encoder, no tensor begins with cond_stage_model or conditioner";
         return Err(foreign(what.to_owned()));
     }
-    for (encoder, part) in encoders.into_iter().zip(["text_encoder", "text_encoder_2"]) {
+    for encoder in encoders {
         let source = Source {
-            config: config(encoder.config(&shapes).map_err(foreign)?, part),
+            config: config(encoder.config(&shapes).map_err(foreign)?, encoder.part()),
             weights: weights.named(encoder.names()),
         };
         let standard = TokenizerFiles::Standard { pad_with_end: !encoder.is_open_clip() };
@@ -89,7 +89,7 @@ pub(super) fn open(file: &Path) -> Result<Files, LoadError> {
     });
     let scheduler = config(scheduler, "scheduler");
     let told = said("scheduler").get("prediction_type").is_some() || velocity;
-    let scaling = if texts.len() > 1 { 0.13025 } else { 0.18215 };
+    let scaling = if unet.is_xl() { 0.13025 } else { 0.18215 };
     Ok(Files {
         vae: Source {
             config: config(vae::config(&shapes, VAE, scaling).map_err(foreign)?, "vae"),

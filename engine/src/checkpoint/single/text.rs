@@ -27,7 +27,8 @@ const OPEN_CLIP: [(&str, &str); 8] = [
 pub(crate) enum Encoder {
     /// As transformers names it.
     Clip { prefix: String },
-    /// As OpenCLIP names it. SD 2 leaves out the last layer; with SDXL it is still there.
+    /// As OpenCLIP names it. SD 2 leaves out the last layer; with SDXL it is still there: the second
+    /// encoder of the base model, the only one of the refiner.
     OpenClip { prefix: String, whole: bool },
 }
 
@@ -45,13 +46,22 @@ pub(crate) fn encoders(shapes: &Shapes) -> Vec<Encoder> {
     };
     let single = clip("cond_stage_model.").or_else(|| open_clip("cond_stage_model.", false));
     let first = single.or_else(|| clip("conditioner.embedders.0."));
-    let second = open_clip("conditioner.embedders.1.", true);
-    first.into_iter().chain(second).collect()
+    let [refiner, second] =
+        [0, 1].map(|number| open_clip(&format!("conditioner.embedders.{number}."), true));
+    first.or(refiner).into_iter().chain(second).collect()
 }
 
 impl Encoder {
     pub(crate) fn is_open_clip(&self) -> bool {
         matches!(self, Self::OpenClip { .. })
+    }
+
+    /// What diffusers calls it.
+    pub(crate) fn part(&self) -> &'static str {
+        match self {
+            Self::OpenClip { whole: true, .. } => "text_encoder_2",
+            Self::Clip { .. } | Self::OpenClip { .. } => "text_encoder",
+        }
     }
 
     /// As transformers would write it; the error is what is missing.

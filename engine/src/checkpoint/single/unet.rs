@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     channels: (usize, usize),
     text_width: usize,
     linear_projection: bool,
+    /// Transformer blocks in the middle.
+    middle_depth: usize,
     /// Width of the vector that SDXL is told beside the text.
     added: Option<usize>,
 }
@@ -73,6 +75,7 @@ pub(crate) fn original_names(
         channels: (0, 0),
         text_width: 0,
         linear_projection: false,
+        middle_depth: 0,
         added: None,
     };
     let names = plan.names();
@@ -106,6 +109,7 @@ impl Plan {
             ),
             text_width: size(shapes, &to_key, 1)?,
             linear_projection: projection.len() == 2,
+            middle_depth: count(shapes, &format!("{attention}transformer_blocks.")),
             added: size(shapes, &format!("{prefix}label_emb.0.0.weight"), 1).ok(),
             prefix: prefix.to_owned(),
             down,
@@ -116,6 +120,11 @@ impl Plan {
     /// Values per token of the text.
     pub(crate) fn text_width(&self) -> usize {
         self.text_width
+    }
+
+    /// Whether it is told a vector beside the text, as SDXL and its refiner are.
+    pub(crate) fn is_xl(&self) -> bool {
+        self.added.is_some()
     }
 
     /// As diffusers would write it.
@@ -129,12 +138,14 @@ impl Plan {
             levels.iter().map(kind).collect::<Vec<String>>()
         };
         let last = channels.len().saturating_sub(1);
-        let depths: Vec<_> =
+        let mut depths: Vec<_> =
             (0..=last).map(|at| self.down[at].depth.max(self.up[last - at].depth).max(1)).collect();
+        // The middle's is the last, which need not attend itself.
+        depths[last] = depths[last].max(self.middle_depth);
         let mut config = json!({
             "in_channels": self.channels.0,
             "out_channels": self.channels.1,
-            "sample_size": if self.added.is_some() { 128 } else { 64 },
+            "sample_size": if self.is_xl() { 128 } else { 64 },
             "block_out_channels": channels,
             "layers_per_block": self.down.iter().map(|it| it.resnets.len()).collect::<Vec<_>>(),
             "down_block_types": kinds(&self.down, "CrossAttnDownBlock2D", "DownBlock2D"),

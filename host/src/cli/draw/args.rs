@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Map, Value as Json};
 
-use super::values;
+use super::{checkpoint::Named, values};
 use crate::{
     Atelier,
     cli::error::Failure,
@@ -58,7 +58,7 @@ struct PictureArgs {
     #[arg(long, value_name = "NAME", default_value = "Automatic")]
     scheduler: String,
     /// A checkpoint that draws the rest of each picture
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "PATH|NAME")]
     refiner: Option<String>,
     /// The share of the way from which on it does, 0 to 1
     #[arg(long, value_name = "NUMBER", default_value_t = 0.8, requires = "refiner")]
@@ -153,8 +153,8 @@ impl DrawArgs {
             overrides.insert("save_to_dirs".to_owned(), Json::from(false));
             overrides.insert("grid_save_to_dirs".to_owned(), Json::from(false));
         }
-        if let Some(name) = self.checkpoint_name()? {
-            overrides.insert("sd_model_checkpoint".to_owned(), Json::from(name));
+        if let Some(model) = self.model()? {
+            overrides.insert("sd_model_checkpoint".to_owned(), Json::from(model.name));
         }
         overrides.extend(values::overrides(state.options.schema(), &around.overrides)?);
         Ok(RunRequest {
@@ -188,39 +188,9 @@ impl DrawArgs {
         })
     }
 
-    /// The folder or file that `--model` names, where it names one.
-    pub(super) fn checkpoint_folder(&self) -> Result<Option<PathBuf>, Failure> {
-        let Some(given) = self.picture.model.as_deref() else { return Ok(None) };
-        let path = Path::new(given);
-        if path.is_dir() && !crate::engine::is_checkpoint(path) {
-            return Err(Failure::refused(format!(
-                "{given} is no checkpoint: it has neither model_index.json nor unet/config.json; name \
-                 a folder in diffusers' layout or a .safetensors file"
-            )));
-        }
-        if path.is_file() {
-            // What is no checkpoint is told before anything else is done.
-            atelier_engine::size_multiple(path).map_err(Failure::refused)?;
-        }
-        if path.exists() {
-            return std::path::absolute(path).map(Some).map_err(Failure::failed);
-        }
-        if path.components().count() > 1 {
-            return Err(Failure::refused(format!(
-                "there is no {given}; a checkpoint is a .safetensors file or a folder in diffusers' \
-                 layout"
-            )));
-        }
-        Ok(None)
-    }
-
-    fn checkpoint_name(&self) -> Result<Option<String>, Failure> {
-        let folder = self.checkpoint_folder()?;
-        let name = |folder: PathBuf| {
-            let path = folder.canonicalize().unwrap_or(folder);
-            crate::engine::checkpoint_name(&path)
-        };
-        Ok(folder.and_then(name).or_else(|| self.picture.model.clone()))
+    /// The checkpoint of `--model`, where it names one.
+    pub(super) fn model(&self) -> Result<Option<Named>, Failure> {
+        self.picture.model.as_deref().map(Named::read).transpose()
     }
 
     fn out_folder(&self) -> Result<Option<PathBuf>, Failure> {

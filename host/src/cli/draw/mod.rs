@@ -2,6 +2,7 @@
 //! printed.
 
 mod args;
+mod checkpoint;
 mod output;
 mod progress;
 mod values;
@@ -35,10 +36,8 @@ pub(super) fn draw(
     fill(&mut request);
     let overridden: Vec<String> = request.override_settings.keys().cloned().collect();
 
-    let mut provider = EngineProvider::new(atelier.data());
-    if let Some(folder) = args.checkpoint_folder()? {
-        provider = provider.with_checkpoint(folder);
-    }
+    let provider = EngineProvider::new(atelier.data());
+    let provider = checkpoint::provided(&mut request, args.model()?, provider)?;
     let cancel = CancelToken::new();
     cancel_on_interrupt(&cancel)?;
     let progress = Progress::new(ui);

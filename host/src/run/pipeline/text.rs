@@ -3,7 +3,7 @@
 use super::UsedEmbedding;
 
 /// How prompts are encoded; each field is the option of that name in A1111 v1.10.1.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TextSettings {
     /// `CLIP_stop_at_last_layers`: 1 uses every layer of the text encoder.
     pub clip_skip: u32,
@@ -17,6 +17,9 @@ pub struct TextSettings {
     pub size: [u32; 2],
     /// `sdxl_crop_left` and `sdxl_crop_top`, which SDXL is told.
     pub crop: [u32; 2],
+    /// `sdxl_refiner_high_aesthetic_score` and `sdxl_refiner_low_aesthetic_score`, which SDXL's refiner is
+    /// told with prompts and with negative prompts.
+    pub aesthetic_score: [f64; 2],
 }
 
 /// The prompts or negative prompts of one batch, and the pass that they are for.
