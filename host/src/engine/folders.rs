@@ -14,22 +14,28 @@ const DEEPEST: usize = 8;
 /// The files in a folder and in those below it, by their names; of two with one name the first counts.
 pub(super) fn networks(folder: &Path) -> Vec<NetworkFile> {
     let mut found: Vec<NetworkFile> = Vec::new();
-    let mut open = vec![(folder.to_owned(), 0)];
-    while let Some((folder, depth)) = open.pop() {
-        for path in entries(&folder) {
-            if path.is_dir() {
-                if depth < DEEPEST {
-                    open.push((path, depth + 1));
-                }
-            } else if is_safetensors(&path)
-                && let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
-                && !found.iter().any(|known| known.name == name)
-            {
-                found.push(NetworkFile { name: name.to_owned(), path });
-            }
+    for path in below(folder, is_safetensors) {
+        if let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+            && !found.iter().any(|known| known.name == name)
+        {
+            found.push(NetworkFile { name: name.to_owned(), path });
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// What is `wanted` in a folder and in those below it, the upper ones first. A folder that is wanted is
+/// not looked through.
+pub(super) fn below(folder: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut level = vec![folder.to_owned()];
+    for _ in 0..=DEEPEST {
+        let paths = level.iter().flat_map(|folder| entries(folder));
+        let (new, rest): (Vec<_>, Vec<_>) = paths.partition(|path| wanted(path));
+        found.extend(new);
+        level = rest.into_iter().filter(|path| path.is_dir()).collect();
+    }
     found
 }
 

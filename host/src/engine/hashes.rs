@@ -57,6 +57,16 @@ impl HashCache {
         Ok(sha256)
     }
 
+    /// The files whose known hash begins so; those that were changed since are left out.
+    pub fn files(&self, begin: &str) -> Vec<PathBuf> {
+        let begins = |known: &Known| known.sha256.starts_with(begin);
+        let same = |path: &Path, known: &Known| {
+            stamp(path).is_ok_and(|now| now == (known.size, known.modified.clone()))
+        };
+        let known = self.read().into_iter();
+        known.filter(|(path, known)| begins(known) && same(path, known)).map(|it| it.0).collect()
+    }
+
     fn read(&self) -> Table {
         let text = fs::read(&self.path).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()

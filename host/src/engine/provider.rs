@@ -10,12 +10,17 @@ use atelier_engine::{Engine, Lora};
 
 use super::{
     CATALOGUE, EnginePipeline, convert,
-    folders::{entries, is_safetensors, networks},
+    folders::{below, entries, is_safetensors, networks},
     hashes::HashCache,
 };
 use crate::run::pipeline::{
     Catalogue, Checkpoint, ModelProvider, NetworkFile, Pipeline, PipelineError,
 };
+
+/// A1111's place, which is looked through with the folders in it.
+const TREE: &str = "models/Stable-diffusion";
+/// Digits of a hash that A1111 shows.
+const SHORT_HASH: usize = 10;
 
 /// A checkpoint with its path.
 type Loaded = (PathBuf, Arc<EnginePipeline>);
@@ -40,14 +45,14 @@ pub struct EngineProvider {
 }
 
 impl EngineProvider {
-    /// Looks in `<data>/models`, in `<data>/models/Stable-diffusion` (A1111's place) and, where the program was built from a checkout, in the checkout's
-    /// `models`. Not in the current folder: the same command draws the same wherever it is called.
+    /// Looks in `<data>/models`, in `<data>/models/Stable-diffusion` (A1111's place) with its subfolders and,
+    /// where the program was built from a checkout, in the checkout's `models`. Not in the current folder: the same command draws the same wherever it is called.
     pub fn new(data: &Path) -> Self {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models");
         Self {
             named: Vec::new(),
             beside: Vec::new(),
-            places: vec![data.join("models"), data.join("models/Stable-diffusion"), checkout],
+            places: vec![data.join("models"), data.join(TREE), checkout],
             loras: data.join("models/Lora"),
             vaes: data.join("models/VAE"),
             embeddings: data.join("embeddings"),
@@ -96,20 +101,48 @@ impl EngineProvider {
         let all = self.list();
         let found = match name {
             None => self.among(&[]).into_iter().next(),
-            Some(name) => all.iter().find(|checkpoint| is_called(checkpoint, name)).cloned(),
+            Some(name) => self.named_among(&all, name).cloned(),
         };
         found.ok_or_else(|| self.missing(name, &all))
     }
 
-    /// Those in the folders and behind the named ones some others; the first of a name counts.
+    /// By its name or title, with folders or without; or by its hash or the beginning of it, where that is
+    /// known.
+    fn named_among<'a>(&self, all: &'a [Checkpoint], name: &str) -> Option<&'a Checkpoint> {
+        let last = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        let called = |name: &str| all.iter().find(|checkpoint| is_called(checkpoint, name));
+        let found = called(name).or_else(|| called(last));
+        if found.is_some()
+            || name.len() < SHORT_HASH
+            || !name.bytes().all(|c| c.is_ascii_hexdigit())
+        {
+            return found;
+        }
+        let files = self.hashes.files(&name.to_ascii_lowercase());
+        all.iter().find(|checkpoint| files.iter().any(|file| file.starts_with(&checkpoint.path)))
+    }
+
+    /// The named ones, some others, and those in the folders. Of two with one name the second is called by its
+    /// folder as well, where it is in one.
     fn among(&self, beside: &[PathBuf]) -> Vec<Checkpoint> {
         let mut found: Vec<Checkpoint> = Vec::new();
-        let inside = self.places.iter().flat_map(|place| entries(place));
-        for path in self.named.iter().chain(beside).cloned().chain(inside) {
+        let named = self.named.iter().chain(beside).filter(|path| is_checkpoint(path));
+        let named = named.map(|path| (path.clone(), None));
+        let inside = self.places.iter().flat_map(|place| {
+            let files = files(place, is_checkpoint).into_iter();
+            files.map(|path| {
+                let folder = folder_within(place, &path);
+                (path, folder)
+            })
+        });
+        for (path, folder) in named.chain(inside) {
             let path = fs::canonicalize(&path).unwrap_or(path);
             let Some(name) = checkpoint_name(&path) else { continue };
-            let shadowed = found.iter().any(|other| other.name == name);
-            if is_checkpoint(&path) && !shadowed {
+            let longer = folder.map(|folder| format!("{folder}/{name}"));
+            let free = |name: &String| !found.iter().any(|other| other.name == *name);
+            if let Some(name) = std::iter::once(name).chain(longer).find(free)
+                && !found.iter().any(|other| other.path == path)
+            {
                 found.push(Checkpoint { name, path });
             }
         }
@@ -182,12 +215,15 @@ impl ModelProvider for EngineProvider {
     }
 
     fn vaes(&self) -> Vec<NetworkFile> {
-        let inside = entries(&self.vaes).into_iter().filter(|path| is_safetensors(path));
-        let beside = self.places.iter().flat_map(|place| entries(place));
-        let beside = beside.filter(|path| is_safetensors(path) && is_vae_beside(path));
+        let inside = below(&self.vaes, is_safetensors);
+        let is_vae = |path: &Path| is_safetensors(path) && is_vae_beside(path);
+        let beside = self.places.iter().flat_map(|place| files(place, is_vae));
         let name = |path: &Path| path.file_name()?.to_str().map(str::to_owned);
-        let files = inside.chain(beside);
-        files.filter_map(|path| Some(NetworkFile { name: name(&path)?, path })).collect()
+        inside
+            .into_iter()
+            .chain(beside)
+            .filter_map(|path| Some(NetworkFile { name: name(&path)?, path }))
+            .collect()
     }
 
     fn vae(&self, checkpoint: &str, wanted: &str) -> Option<NetworkFile> {
@@ -243,6 +279,20 @@ fn is_called(checkpoint: &Checkpoint, title: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ["))
 }
 
+/// The folders between a place and what is in it.
+fn folder_within(place: &Path, path: &Path) -> Option<String> {
+    let folder = path.strip_prefix(place).ok()?.parent()?.to_str()?;
+    (!folder.is_empty()).then(|| folder.replace('\\', "/"))
+}
+
+/// What is wanted in a place, in A1111's with its subfolders.
+fn files(place: &Path, wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    if place.ends_with(TREE) {
+        return below(place, wanted);
+    }
+    entries(place).into_iter().filter(|path| wanted(path)).collect()
+}
+
 /// Whether this looks like a checkpoint: a folder in diffusers' layout, or a file of safetensors.
 pub fn is_checkpoint(path: &Path) -> bool {
     if path.is_dir() {
@@ -295,6 +345,36 @@ mod tests {
             assert_eq!(provider.find(Some(name)).unwrap().name, "c.v1");
         }
         assert!(provider.find(Some("d")).is_err());
+    }
+
+    #[test]
+    fn subfolders_and_hashes_name_checkpoints() {
+        let data = tempfile::tempdir().unwrap();
+        let write = |file: &str| {
+            let path = data.path().join(TREE).join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, file).unwrap();
+            fs::canonicalize(path).unwrap()
+        };
+        let [upper, lower] = ["a.safetensors", "xl/b.safetensors"].map(write);
+        let again = write("xl/old/a.safetensors");
+        write("xl/b.vae.safetensors");
+        let provider = EngineProvider::new(data.path());
+        let found = |name: &str| provider.find(Some(name)).unwrap().path;
+        assert_eq!(found("a"), upper);
+        for name in ["b", "xl/b.safetensors [0123456789]", "xl\\b.safetensors"] {
+            assert_eq!(found(name), lower, "{name}");
+        }
+        assert_eq!(found("xl/old/a"), again);
+        assert_eq!(provider.vaes().len(), 1);
+        // A hash is known once a checkpoint was loaded.
+        let hash = "0123456789abcdef".repeat(4);
+        assert!(provider.find(Some(&hash)).is_err());
+        provider.hashes.sha256(&lower, || Ok::<_, ()>(hash.clone())).unwrap();
+        for name in [&hash, &hash[..10], "0123456789ABCDEF"] {
+            assert_eq!(found(name), lower, "{name}");
+        }
+        assert!(provider.find(Some("0123456780")).is_err());
     }
 
     #[test]
