@@ -1,6 +1,7 @@
 //! The sampling loop: samplers and schedules in k-diffusion's form, classifier-free guidance, and
 //! the observer.
 
+mod answers;
 mod check;
 mod denoiser;
 mod discrete;
