@@ -171,12 +171,12 @@ impl Layer {
         let h = self.norm1.forward(x)?;
         let (q, k, v) = (self.q.forward(&h)?, self.k.forward(&h)?, self.v.forward(&h)?);
         let h = attention(&q, &k, &v, self.heads, Mask::Causal)?;
-        let x = (x + self.out.forward(&h)?)?;
+        let x = self.out.forward_onto(&h, x)?;
         let h = self.wide.forward(&self.norm2.forward(&x)?)?;
         let h = match self.activation {
             Activation::QuickGelu => (&h * candle_nn::ops::sigmoid(&(&h * 1.702)?)?)?,
             Activation::Gelu => h.gelu_erf()?,
         };
-        x + self.narrow.forward(&h)?
+        self.narrow.forward_onto(&h, &x)
     }
 }

@@ -1,9 +1,20 @@
 //! Scaled dot-product attention over tokens.
 
-use candle_core::{D, Result, Tensor};
+use std::cell::RefCell;
 
-/// Scores computed at once, in elements: bounds the memory of large pictures (64 MiB).
-const SCORES_AT_ONCE: usize = 1 << 24;
+use candle_core::{Result, Tensor};
+use rayon::prelude::*;
+
+use super::math::{softmax, wide};
+use super::product::{Block, Matrix};
+use super::values::with;
+
+/// Queries that one task takes: their scores stay in a cache.
+const QUERIES: usize = 64;
+
+thread_local! {
+    static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Which keys a query may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,55 +34,93 @@ pub(crate) fn attention(
     heads: usize,
     mask: Mask,
 ) -> Result<Tensor> {
+    let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     let (n, queries, c) = q.dims3()?;
     let keys = k.dim(1)?;
-    let width = c / heads;
-    let scale = 1.0 / (width as f64).sqrt();
-    let split = |x: &Tensor, len: usize| {
-        x.reshape((n, len, heads, width))?.transpose(1, 2)?.contiguous()?.reshape((
-            n * heads,
-            len,
-            width,
-        ))
-    };
-    let (q, k, v) = ((split(q, queries)? * scale)?, split(k, keys)?, split(v, keys)?);
-    let mask = match mask {
-        Mask::None => None,
-        Mask::Causal => Some(causal(queries, keys, &q)?),
-    };
-    let at_once = (SCORES_AT_ONCE / (queries * keys).max(1)).clamp(1, n * heads);
-    let mut parts = Vec::with_capacity((n * heads).div_ceil(at_once));
-    for start in (0..n * heads).step_by(at_once) {
-        let count = at_once.min(n * heads - start);
-        let part = |x: &Tensor| x.narrow(0, start, count);
-        let scores = part(&q)?.matmul(&part(&k)?.transpose(1, 2)?)?;
-        let scores = match &mask {
-            Some(mask) => scores.broadcast_add(mask)?,
-            None => scores,
-        };
-        parts.push(candle_nn::ops::softmax_last_dim(&scores)?.matmul(&part(&v)?)?);
+    let mut out = vec![0.0; n * queries * c];
+    let job = Job { keys, width: c / heads, mask };
+    with(&q, |q| {
+        with(&k, |k| {
+            with(&v, |v| {
+                let rows = out.chunks_exact_mut((queries * c).max(1)).enumerate();
+                let tasks: Vec<_> = rows
+                    .flat_map(|(row, out)| {
+                        let blocks = Block::new(out, queries, c).split_rows(QUERIES);
+                        let blocks = blocks.flat_map(|block| block.split_columns(job.width));
+                        blocks.map(move |block| (row, block))
+                    })
+                    .collect();
+                let k = turned(k, keys, c);
+                let part = |values, rows, columns, row: usize| {
+                    Matrix::new(values, n * rows, columns).rows(row * rows, rows)
+                };
+                tasks.into_par_iter().for_each(|(row, block)| {
+                    let q = part(q, queries, c, row);
+                    job.attend(block, q, part(&k, c, keys, row), part(v, keys, c, row));
+                });
+                Ok(())
+            })
+        })
+    })?;
+    Tensor::from_vec(out, (n, queries, c), q.device())
+}
+
+/// Each picture's `rows × columns` as `columns × rows`: once, and not for each block of queries.
+fn turned(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    /// Rows of the result that one task writes.
+    const ROWS: usize = 16;
+    let mut out = vec![0.0; values.len()];
+    let pictures = out.chunks_exact_mut((rows * columns).max(1));
+    for (out, values) in pictures.zip(values.chunks_exact((rows * columns).max(1))) {
+        out.par_chunks_mut(rows * ROWS).enumerate().for_each(|(task, out)| {
+            for (row, from) in values.chunks_exact(columns).enumerate() {
+                let from = &from[task * ROWS..];
+                let places = out[row..].iter_mut().step_by(rows);
+                places.zip(from).for_each(|(to, value)| *to = *value);
+            }
+        });
     }
-    let out = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(&parts, 0)? };
-    out.reshape((n, heads, queries, width))?.transpose(1, 2)?.contiguous()?.reshape((n, queries, c))
+    out
 }
 
-/// Zero up to each query's own place, minus infinity after it.
-fn causal(queries: usize, keys: usize, like: &Tensor) -> Result<Tensor> {
-    let values: Vec<f32> = (0..queries)
-        .flat_map(|i| (0..keys).map(move |j| if j > i { f32::NEG_INFINITY } else { 0.0 }))
-        .collect();
-    Tensor::from_vec(values, (1, queries, keys), like.device())
+struct Job {
+    keys: usize,
+    /// Values of a head.
+    width: usize,
+    mask: Mask,
 }
 
-/// `[n, c, h, w]` to `[n, h·w, c]`.
-pub(crate) fn to_tokens(x: &Tensor) -> Result<Tensor> {
-    x.flatten_from(2)?.transpose(1, 2)?.contiguous()
+impl Job {
+    /// Some queries of one head; `k` has a column for each key.
+    fn attend(&self, mut out: Block<'_>, q: Matrix<'_>, k: Matrix<'_>, v: Matrix<'_>) {
+        let (first, count, head) = (out.first_row(), out.height(), out.first_column());
+        let [q, v] = [q.rows(first, count), v].map(|it| it.columns(head, self.width));
+        let k = k.rows(head, self.width);
+        let scale = 1.0 / (self.width as f32).sqrt();
+        SCORES.with_borrow_mut(|scores| {
+            scores.resize(scores.len().max(count * self.keys), 0.0);
+            let scores = &mut scores[..count * self.keys];
+            Block::new(scores, count, self.keys).product(q, k, false);
+            let seen = match self.mask {
+                Mask::None => self.keys,
+                Mask::Causal => first + 1,
+            };
+            share_rows(scores, self.keys, scale, seen);
+            out.product(Matrix::new(scores, count, self.keys), v, false);
+        });
+    }
 }
 
-/// `[n, h·w, c]` to `[n, c, h, w]`.
-pub(crate) fn from_tokens(x: &Tensor, height: usize, width: usize) -> Result<Tensor> {
-    let (n, _, c) = x.dims3()?;
-    x.transpose(D::Minus1, D::Minus2)?.contiguous()?.reshape((n, c, height, width))
+wide!(share_rows is softmax_rows(scores: &mut [f32], keys: usize, scale: f32, seen: usize));
+
+/// The first row sees so many keys, each further one another where there are more.
+#[inline(always)]
+fn softmax_rows(scores: &mut [f32], keys: usize, scale: f32, seen: usize) {
+    for (row, scores) in scores.chunks_exact_mut(keys.max(1)).enumerate() {
+        let (seen, rest) = scores.split_at_mut((seen + row).min(keys));
+        softmax(seen, scale);
+        rest.fill(0.0);
+    }
 }
 
 #[cfg(test)]

@@ -1,19 +1,36 @@
-//! Two-dimensional convolution: patches laid out as columns, then one matrix product per picture,
-//! which leaves the result in NCHW as it is.
+//! Two-dimensional convolution: patches laid out as columns, and products of matrices, which leave the
+//! result in NCHW as it is.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
+use std::cell::RefCell;
 
+use candle_core::{Result, Tensor, bail};
+use rayon::prelude::*;
+
+use super::product::{Block, Matrix};
+use super::values::with;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
-/// Values of columns made at once for one picture: bounds the memory of large pictures (64 MiB).
-const COLUMNS_AT_ONCE: usize = 1 << 24;
+/// Output pixels that one task takes, where there are many.
+const PIXELS: usize = 256;
+/// From so many pixels on each task lays out its own columns; with fewer it is done once, before
+/// the outputs are divided among tasks.
+const MANY: usize = 1024;
+/// Values of columns that a task has at once: they stay in a cache.
+const COLUMNS: usize = 1 << 17;
+/// Tasks that the outputs are divided into.
+const TASKS: usize = 16;
+
+thread_local! {
+    static LAID_OUT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A square convolution with bias.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv2d {
-    /// `[outputs, inputs · size² + 1]`, the bias in the last column.
+    /// `[outputs, inputs · size²]`.
     weight: Tensor,
+    bias: Tensor,
     patch: Patch,
 }
 
@@ -28,6 +45,11 @@ struct Patch {
 }
 
 impl Patch {
+    /// Whether it is one pixel, and every pixel is one.
+    fn is_point(self) -> bool {
+        (self.size, self.stride, self.padding) == (1, 1, 0)
+    }
+
     fn outputs(self, length: usize) -> usize {
         (length + 2 * self.padding - self.size) / self.stride + 1
     }
@@ -41,16 +63,21 @@ impl Conv2d {
         outputs: usize,
         size: usize,
     ) -> std::result::Result<Self, LoadError> {
-        let mut kept = w.layer((outputs, inputs * size * size), || {
+        let kept = w.layer((outputs, inputs * size * size), || {
             let weight = w.get([outputs, inputs, size, size], "weight")?;
-            let bias = w.get([outputs], "bias")?;
-            let join = || Tensor::cat(&[weight.flatten_from(1)?, bias.reshape((outputs, 1))?], 1);
-            let weight = join()
+            let weight = weight
+                .flatten_from(1)
                 .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
-            Ok(vec![weight])
+            Ok(vec![weight, w.get([outputs], "bias")?])
         })?;
-        let weight = kept.swap_remove(0);
-        Ok(Self { weight, patch: Patch { size, stride: 1, padding: size / 2, around: false } })
+        let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
+        let mut kept = kept.into_iter();
+        let (weight, bias) = kept.next().zip(kept.next()).ok_or_else(missing)?;
+        Ok(Self {
+            weight,
+            bias,
+            patch: Patch { size, stride: 1, padding: size / 2, around: false },
+        })
     }
 
     /// The same with another stride and padding.
@@ -65,25 +92,78 @@ impl Conv2d {
 
     /// `[n, inputs, h, w]` to `[n, outputs, h', w']`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        self.add(x, |n, outputs, pixels| {
+            with(&self.bias, |bias| {
+                let mut out = Vec::with_capacity(n * outputs * pixels);
+                let planes = bias.iter().cycle().take(n * outputs);
+                planes.for_each(|bias| out.resize(out.len() + pixels, *bias));
+                Ok(out)
+            })
+        })
+    }
+
+    /// The same with `shift` (`[n, outputs]`) added to every pixel.
+    pub(crate) fn forward_shifted(&self, x: &Tensor, shift: &Tensor) -> Result<Tensor> {
+        let shift = shift.broadcast_add(&self.bias)?;
+        self.add(x, |n, outputs, pixels| {
+            with(&shift, |shift| {
+                let mut out = Vec::with_capacity(n * outputs * pixels);
+                shift.iter().for_each(|shift| out.resize(out.len() + pixels, *shift));
+                Ok(out)
+            })
+        })
+    }
+
+    /// The same added to `base` (`[n, outputs, h', w']`).
+    pub(crate) fn forward_onto(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
+        let base = base.contiguous()?;
+        self.add(x, |_, _, pixels| {
+            with(&base, |base| {
+                with(&self.bias, |bias| {
+                    let mut out = Vec::with_capacity(base.len());
+                    for (plane, bias) in base.chunks(pixels.max(1)).zip(bias.iter().cycle()) {
+                        out.extend(plane.iter().map(|value| value + bias));
+                    }
+                    Ok(out)
+                })
+            })
+        })
+    }
+
+    /// Adds the products to what `begin` gives for so many pictures, outputs and pixels.
+    fn add(
+        &self,
+        x: &Tensor,
+        begin: impl FnOnce(usize, usize, usize) -> Result<Vec<f32>>,
+    ) -> Result<Tensor> {
         if self.patch.around && self.patch.padding > 0 {
             let padding = self.patch.padding;
             let patch = Patch { padding: 0, around: false, ..self.patch };
-            let inner = Self { weight: self.weight.clone(), patch };
-            return inner.forward(&around(&around(x, 2, padding)?, 3, padding)?);
+            let inner = Self { patch, ..self.clone() };
+            return inner.add(&around(&around(x, 2, padding)?, 3, padding)?, begin);
         }
         let x = x.contiguous()?;
-        let (n, _, height, width) = x.dims4()?;
-        let (outputs, column) = self.weight.dims2()?;
+        let (n, inputs, height, width) = x.dims4()?;
+        let outputs = self.weight.dim(0)?;
         let (rows, across) = (self.patch.outputs(height), self.patch.outputs(width));
-        let at_once = (COLUMNS_AT_ONCE / (column * across).max(1)).clamp(1, rows);
-        let weight = self.weight.broadcast_as((n, outputs, column))?;
-        let mut bands = Vec::with_capacity(rows.div_ceil(at_once));
-        for first in (0..rows).step_by(at_once) {
-            let count = at_once.min(rows - first);
-            let columns = x.apply_op1_no_bwd(&Columns { patch: self.patch, first, count })?;
-            bands.push(weight.matmul(&columns)?.reshape((n, outputs, count, across))?);
+        let mut out = begin(n, outputs, rows * across)?;
+        if out.len() != n * outputs * rows * across {
+            bail!("a convolution adds to {} values, not {}", n * outputs * rows * across, out.len())
         }
-        if bands.len() == 1 { Ok(bands.remove(0)) } else { Tensor::cat(&bands, 2) }
+        let job = Job { patch: self.patch, inputs, outputs, height, width, rows, across };
+        with(&x, |x| {
+            with(&self.weight, |weight| {
+                if self.patch.is_point() {
+                    job.points(&mut out, x, weight);
+                } else if n * rows * across >= MANY {
+                    job.many(&mut out, x, weight);
+                } else {
+                    job.few(&mut out, x, weight);
+                }
+                Ok(())
+            })
+        })?;
+        Tensor::from_vec(out, (n, outputs, rows, across), x.device())
     }
 }
 
@@ -94,67 +174,124 @@ fn around(x: &Tensor, dim: usize, count: usize) -> Result<Tensor> {
     Tensor::cat(&[&x.narrow(dim, len - count, count)?, x, &x.narrow(dim, 0, count)?], dim)
 }
 
-/// Patches of the output rows `first..first + count` as columns: `[n, inputs · size² + 1, count ·
-/// w']`, the last row ones, for the bias.
-struct Columns {
+/// One convolution of some pictures.
+#[derive(Clone, Copy)]
+struct Job {
     patch: Patch,
-    first: usize,
-    count: usize,
+    inputs: usize,
+    outputs: usize,
+    height: usize,
+    width: usize,
+    /// Of the result.
+    rows: usize,
+    across: usize,
 }
 
-impl CustomOp1 for Columns {
-    fn name(&self) -> &'static str {
-        "columns"
+impl Job {
+    /// The pictures of the result, and those that they are made of.
+    fn pictures<'a>(
+        &self,
+        out: &'a mut [f32],
+        x: &'a [f32],
+    ) -> impl Iterator<Item = (Block<'a>, &'a [f32])> {
+        let (outputs, pixels) = (self.outputs, self.rows * self.across);
+        let from = self.inputs * self.height * self.width;
+        let out = out.chunks_exact_mut((outputs * pixels).max(1));
+        let out = out.map(move |out| Block::new(out, outputs, pixels));
+        out.zip(x.chunks_exact(from.max(1)))
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            bail!("columns need contiguous values")
-        };
-        let (n, channels, height, width) = layout.shape().dims4()?;
-        let x = &x.as_slice::<f32>()?[start..end];
-        let across = self.patch.outputs(width);
-        let size = self.patch.size;
-        let rows = channels * size * size + 1;
-        let mut out = Vec::with_capacity(n * rows * self.count * across);
-        for picture in x.chunks_exact(channels * height * width) {
-            for plane in picture.chunks_exact(height * width) {
-                for at in 0..size * size {
-                    self.lay_out(plane, width, at, across, &mut out);
-                }
-            }
-            out.resize(out.len() + self.count * across, 1.0);
+    /// A patch is a pixel.
+    fn points(&self, out: &mut [f32], x: &[f32], weight: &[f32]) {
+        let weight = Matrix::new(weight, self.outputs, self.inputs);
+        for (out, x) in self.pictures(out, x) {
+            out.product_among_threads(
+                weight,
+                Matrix::new(x, self.inputs, self.rows * self.across),
+                true,
+            );
         }
-        Ok((CpuStorage::F32(out), Shape::from((n, rows, self.count * across))))
     }
-}
 
-impl Columns {
-    /// One value of every patch of `plane`: the value at place `at`.
-    fn lay_out(&self, plane: &[f32], width: usize, at: usize, across: usize, out: &mut Vec<f32>) {
+    /// Tasks are bands of the pictures.
+    fn many(&self, out: &mut [f32], x: &[f32], weight: &[f32]) {
+        let square = self.patch.size * self.patch.size;
+        let weight = Matrix::new(weight, self.outputs, self.inputs * square);
+        let lines = (PIXELS / self.across.max(1)).clamp(1, self.rows);
+        let bands = self
+            .pictures(out, x)
+            .flat_map(|(out, x)| out.split_columns(lines * self.across).map(move |band| (band, x)));
+        let bands: Vec<_> = bands.collect();
+        bands.into_par_iter().for_each(|(mut band, x)| {
+            let pixels = band.width();
+            let at_once = (COLUMNS / (square * pixels).max(1)).clamp(1, self.inputs);
+            LAID_OUT.with_borrow_mut(|columns| {
+                columns.resize(columns.len().max(at_once * square * pixels), 0.0);
+                for first in (0..self.inputs).step_by(at_once) {
+                    let count = at_once.min(self.inputs - first);
+                    let planes = &x[first * self.height * self.width..];
+                    let planes = planes.chunks_exact(self.height * self.width).take(count);
+                    let columns = &mut columns[..count * square * pixels];
+                    let places = columns.chunks_exact_mut(square * pixels).zip(planes);
+                    let line = band.first_column() / self.across;
+                    places.for_each(|(to, plane)| self.lay_out(plane, line, to));
+                    let weight = weight.columns(first * square, count * square);
+                    band.product(weight, Matrix::new(columns, count * square, pixels), true);
+                }
+            });
+        });
+    }
+
+    /// Tasks are outputs of all pictures.
+    fn few(&self, out: &mut [f32], x: &[f32], weight: &[f32]) {
+        let square = self.patch.size * self.patch.size;
+        let (inner, pixels) = (self.inputs * square, self.rows * self.across);
+        let mut columns = vec![0.0; x.len() / (self.height * self.width).max(1) * square * pixels];
+        let planes = x.par_chunks_exact((self.height * self.width).max(1));
+        let places = columns.par_chunks_exact_mut((square * pixels).max(1)).zip(planes);
+        places.for_each(|(to, plane)| self.lay_out(plane, 0, to));
+        let weight = Matrix::new(weight, self.outputs, inner);
+        let columns = columns.chunks_exact((inner * pixels).max(1));
+        let at_once = self.outputs.div_ceil(TASKS).next_multiple_of(8);
+        let tasks = self.pictures(out, x).zip(columns).flat_map(|((out, _), columns)| {
+            out.split_rows(at_once).map(move |block| (block, columns))
+        });
+        let mut tasks: Vec<_> = tasks.collect();
+        // The same weights for all pictures, one after another.
+        tasks.sort_by_key(|(block, _)| block.first_row());
+        tasks.into_par_iter().for_each(|(mut block, columns)| {
+            let weight = weight.rows(block.first_row(), block.height());
+            block.product(weight, Matrix::new(columns, inner, pixels), true);
+        });
+    }
+
+    /// The patches of one input as columns, `size²` rows of them, from line `first` of the result on.
+    fn lay_out(&self, plane: &[f32], first: usize, to: &mut [f32]) {
         let Patch { size, stride, padding, .. } = self.patch;
-        let (dy, dx) = (at / size, at % size);
-        // Outputs before `from` and from `to` on lie over the padding.
-        let from = padding.saturating_sub(dx).div_ceil(stride).min(across);
-        let to = (width + padding).saturating_sub(dx).div_ceil(stride).clamp(from, across);
-        for y in self.first..self.first + self.count {
-            let line = (y * stride + dy)
-                .checked_sub(padding)
-                .and_then(|y| plane.get(y * width..(y + 1) * width));
-            let Some(line) = line else {
-                out.resize(out.len() + across, 0.0);
-                continue;
-            };
-            out.resize(out.len() + from, 0.0);
-            if from < to {
-                let line = &line[from * stride + dx - padding..];
+        let across = self.across;
+        for (at, to) in to.chunks_exact_mut(to.len() / (size * size)).enumerate() {
+            let (dy, dx) = (at / size, at % size);
+            // Outputs before `from` and from `until` on lie over the padding.
+            let from = padding.saturating_sub(dx).div_ceil(stride).min(across);
+            let until = (self.width + padding).saturating_sub(dx).div_ceil(stride);
+            let until = until.clamp(from, across);
+            for (y, to) in to.chunks_exact_mut(across).enumerate() {
+                let line = ((first + y) * stride + dy)
+                    .checked_sub(padding)
+                    .and_then(|y| plane.get(y * self.width..(y + 1) * self.width));
+                let Some(line) = line.filter(|_| from < until) else {
+                    to.fill(0.0);
+                    continue;
+                };
+                to[..from].fill(0.0);
+                to[until..].fill(0.0);
+                let (to, line) = (&mut to[from..until], &line[from * stride + dx - padding..]);
                 if stride == 1 {
-                    out.extend_from_slice(&line[..to - from]);
+                    to.copy_from_slice(&line[..to.len()]);
                 } else {
-                    out.extend(line.iter().step_by(stride).take(to - from));
+                    to.iter_mut().zip(line.iter().step_by(stride)).for_each(|(to, x)| *to = *x);
                 }
             }
-            out.resize(out.len() + across - to, 0.0);
         }
     }
 }
@@ -179,16 +316,14 @@ mod tests {
     #[test]
     fn every_stride_padding_and_size_agrees_with_candles_convolution() {
         for (size, stride, padding) in [(1, 1, 0), (3, 1, 1), (3, 2, 1), (3, 2, 0), (3, 1, 0)] {
-            for (height, width) in [(7, 5), (8, 8), (3, 4)] {
+            for (height, width) in [(7, 5), (8, 8), (3, 4), (70, 9)] {
                 let x = waves(&[2, 3, height, width], 0.37);
                 let kernel = waves(&[4, 3, size, size], 0.71);
                 let bias = waves(&[4], 1.3);
-                let weight = Tensor::cat(
-                    &[&kernel.flatten_from(1).unwrap(), &bias.reshape((4, 1)).unwrap()],
-                    1,
-                );
                 let patch = Patch { size, stride, padding, around: false };
-                let found = Conv2d { weight: weight.unwrap(), patch }.forward(&x).unwrap();
+                let weight = kernel.flatten_from(1).unwrap();
+                let conv = Conv2d { weight, bias: bias.clone(), patch };
+                let found = conv.forward(&x).unwrap();
                 let expected = x.conv2d(&kernel, padding, stride, 1, 1).unwrap();
                 let expected =
                     expected.broadcast_add(&bias.reshape((1, 4, 1, 1)).unwrap()).unwrap();

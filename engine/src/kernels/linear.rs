@@ -1,14 +1,18 @@
 //! Linear layers over the last dimension.
 
-use candle_core::{Result, Tensor};
+use candle_core::{D, Result, Tensor};
+use rayon::prelude::*;
 
+use super::math::{gelu, wide};
+use super::product::{Block, Matrix};
+use super::values::with;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
 /// `x · Wᵀ (+ b)` for inputs of any rank above one.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
-    /// Transposed view: `[inputs, outputs]`.
+    /// `[inputs, outputs]`: so the products need not turn it each time.
     weight: Tensor,
     bias: Option<Tensor>,
 }
@@ -55,13 +59,19 @@ impl Linear {
         shape: (usize, usize),
         read: impl FnOnce() -> std::result::Result<Vec<Tensor>, LoadError>,
     ) -> std::result::Result<Self, LoadError> {
-        let mut tensors = w.layer(shape, read)?.into_iter();
-        let weight = tensors.next().map(|weight| weight.t());
+        let turned = || {
+            let mut tensors = read()?;
+            if let Some(weight) = tensors.first_mut() {
+                *weight = weight
+                    .t()
+                    .and_then(|weight| weight.contiguous())
+                    .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
+            }
+            Ok(tensors)
+        };
+        let mut tensors = w.layer(shape, turned)?.into_iter();
         let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
-        let weight = weight
-            .ok_or_else(missing)?
-            .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
-        Ok(Self { weight, bias: tensors.next() })
+        Ok(Self { weight: tensors.next().ok_or_else(missing)?, bias: tensors.next() })
     }
 
     /// Values that it gives for a row.
@@ -71,15 +81,125 @@ impl Linear {
 
     /// `[…, inputs]` to `[…, outputs]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let out = self.begin(x.elem_count() / x.dim(D::Minus1)?.max(1))?;
+        self.add(x, out)
+    }
+
+    /// The same, added to `base` (`[…, outputs]`).
+    pub(crate) fn forward_onto(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
+        let mut out = self.begin(base.elem_count() / self.outputs().max(1))?;
+        let base = base.contiguous()?;
+        with(&base, |base| {
+            out.iter_mut().zip(base).for_each(|(out, base)| *out += base);
+            Ok(())
+        })?;
+        self.add(x, out)
+    }
+
+    /// The bias in each of so many rows.
+    fn begin(&self, rows: usize) -> Result<Vec<f32>> {
+        let Some(bias) = &self.bias else { return Ok(vec![0.0; rows * self.outputs()]) };
+        with(bias, |bias| Ok(bias.repeat(rows)))
+    }
+
+    fn add(&self, x: &Tensor, mut out: Vec<f32>) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        let (inputs, outputs) = self.weight.dims2()?;
+        let rows = x.elem_count() / inputs.max(1);
+        with(&x, |x| {
+            with(&self.weight, |weight| {
+                let (x, weight) =
+                    (Matrix::new(x, rows, inputs), Matrix::new(weight, inputs, outputs));
+                let block = Block::new(&mut out, rows, outputs);
+                block.product_among_threads(x, weight, true);
+                Ok(())
+            })
+        })?;
         let mut shape = x.dims().to_vec();
-        let inputs = shape.pop().unwrap_or(1);
-        let rows: usize = shape.iter().product();
-        let y = x.reshape((rows, inputs))?.matmul(&self.weight)?;
-        shape.push(y.dim(1)?);
-        let y = match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
-            None => y,
-        };
-        y.reshape(shape)
+        shape.pop();
+        shape.push(outputs);
+        Tensor::from_vec(out, shape, x.device())
+    }
+
+    /// Pictures to tokens: `[n, inputs, h, w]` to `[n, h·w, outputs]`.
+    pub(crate) fn forward_pixels(&self, x: &Tensor) -> Result<Tensor> {
+        let x = x.contiguous()?;
+        let (n, inputs, height, width) = x.dims4()?;
+        let (pixels, outputs) = (height * width, self.outputs());
+        let mut out = self.begin(n * pixels)?;
+        with(&x, |x| {
+            with(&self.weight, |weight| {
+                let weight = Matrix::new(weight, inputs, outputs);
+                let size = (pixels * outputs).max(1);
+                let pictures =
+                    out.chunks_exact_mut(size).zip(x.chunks_exact((inputs * pixels).max(1)));
+                for (out, x) in pictures {
+                    let x = Matrix::new(x, inputs, pixels).transposed();
+                    Block::new(out, pixels, outputs).product_among_threads(x, weight, true);
+                }
+                Ok(())
+            })
+        })?;
+        Tensor::from_vec(out, (n, pixels, outputs), x.device())
+    }
+
+    /// Tokens to pictures, added to `base`: `[n, h·w, inputs]` to `[n, outputs, h, w]`.
+    pub(crate) fn forward_onto_pixels(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
+        let (x, base) = (x.contiguous()?, base.contiguous()?);
+        let (_, pixels, inputs) = x.dims3()?;
+        let outputs = self.outputs();
+        let mut out = with(&base, |base| Ok(base.to_vec()))?;
+        if let Some(bias) = &self.bias {
+            with(bias, |bias| {
+                let planes = out.chunks_exact_mut(pixels.max(1)).zip(bias.iter().cycle());
+                planes.for_each(|(plane, bias)| plane.iter_mut().for_each(|value| *value += bias));
+                Ok(())
+            })?;
+        }
+        with(&x, |x| {
+            with(&self.weight, |weight| {
+                let weight = Matrix::new(weight, inputs, outputs).transposed();
+                let size = (outputs * pixels).max(1);
+                let pictures =
+                    out.chunks_exact_mut(size).zip(x.chunks_exact((inputs * pixels).max(1)));
+                for (out, x) in pictures {
+                    let x = Matrix::new(x, pixels, inputs).transposed();
+                    Block::new(out, outputs, pixels).product_among_threads(weight, x, true);
+                }
+                Ok(())
+            })
+        })?;
+        Tensor::from_vec(out, base.shape(), base.device())
+    }
+}
+
+/// The first half of the last dimension times the gelu of the second: `[…, 2c]` to `[…, c]`.
+pub(crate) fn gated(x: &Tensor) -> Result<Tensor> {
+    /// Rows that one task takes.
+    const ROWS: usize = 16;
+    let x = x.contiguous()?;
+    let mut shape = x.dims().to_vec();
+    let both = shape.pop().unwrap_or(0);
+    let inner = both / 2;
+    shape.push(inner);
+    let mut out = vec![0.0; x.elem_count() / 2];
+    with(&x, |x| {
+        let size = (inner * ROWS).max(1);
+        let tasks = out.par_chunks_mut(size).zip(x.par_chunks(2 * size));
+        tasks.for_each(|(out, x)| gate_rows(out, x, inner.max(1)));
+        Ok(())
+    })?;
+    Tensor::from_vec(out, shape, x.device())
+}
+
+wide!(gate_rows is gate(out: &mut [f32], x: &[f32], inner: usize));
+
+#[inline(always)]
+fn gate(out: &mut [f32], x: &[f32], inner: usize) {
+    for (out, x) in out.chunks_exact_mut(inner).zip(x.chunks_exact(2 * inner)) {
+        let (values, gates) = x.split_at(inner);
+        for ((out, value), by) in out.iter_mut().zip(values).zip(gates) {
+            *out = value * gelu(*by);
+        }
     }
 }

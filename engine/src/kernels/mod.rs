@@ -4,9 +4,12 @@
 mod attention;
 mod conv;
 mod linear;
+mod math;
 mod norm;
+mod product;
+mod values;
 
-pub(crate) use attention::{Mask, attention, from_tokens, to_tokens};
+pub(crate) use attention::{Mask, attention};
 pub(crate) use conv::{Conv2d, upsample_nearest};
-pub(crate) use linear::Linear;
+pub(crate) use linear::{Linear, gated};
 pub(crate) use norm::{GroupNorm, LayerNorm, Then};

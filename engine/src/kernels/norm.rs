@@ -1,7 +1,10 @@
 //! Group and layer normalisation, with the activation that follows a group norm.
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use candle_core::{D, Result, Tensor};
+use rayon::prelude::*;
 
+use super::math::{moments, silu, wide};
+use super::values::with;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
@@ -40,83 +43,49 @@ impl GroupNorm {
     }
 
     pub(crate) fn forward(&self, x: &Tensor, then: Then) -> Result<Tensor> {
-        let op = GroupNormOp { groups: self.groups, eps: self.eps, then };
-        x.contiguous()?.apply_op3_no_bwd(&self.weight, &self.bias, &op)
-    }
-}
-
-struct GroupNormOp {
-    groups: usize,
-    eps: f64,
-    then: Then,
-}
-
-impl CustomOp3 for GroupNormOp {
-    fn name(&self) -> &'static str {
-        "group-norm"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        layout: &Layout,
-        weight: &CpuStorage,
-        _: &Layout,
-        bias: &CpuStorage,
-        _: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let Some((start, end)) = layout.contiguous_offsets() else {
-            bail!("group norm needs contiguous values")
-        };
-        let dims = layout.dims();
+        let x = x.contiguous()?;
+        let dims = x.dims();
         let (channels, pixels) = (dims[1], dims[2..].iter().product::<usize>());
         let per_group = channels / self.groups;
-        let x = &x.as_slice::<f32>()?[start..end];
-        let (weight, bias) = (weight.as_slice::<f32>()?, bias.as_slice::<f32>()?);
-        let mut out = Vec::with_capacity(x.len());
-        for (index, group) in x.chunks_exact((per_group * pixels).max(1)).enumerate() {
-            let (mean, variance) = moments(group);
-            let inverse = 1.0 / (variance + self.eps).sqrt();
-            let first = index % self.groups * per_group;
-            for (offset, plane) in group.chunks_exact(pixels).enumerate() {
-                let channel = first + offset;
-                let gain = (f64::from(weight[channel]) * inverse) as f32;
-                let shift = (f64::from(bias[channel]) - mean * f64::from(gain)) as f32;
-                match self.then {
-                    Then::Nothing => out.extend(plane.iter().map(|v| v * gain + shift)),
-                    Then::Silu => out.extend(plane.iter().map(|v| {
-                        let y = v * gain + shift;
-                        y / (1.0 + (-y).exp())
-                    })),
-                }
-            }
-        }
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
+        let mut out = vec![0.0; x.elem_count()];
+        with(&x, |x| {
+            with(&self.weight, |weight| {
+                with(&self.bias, |bias| {
+                    let size = (per_group * pixels).max(1);
+                    let groups = out.par_chunks_mut(size).zip(x.par_chunks(size));
+                    groups.enumerate().for_each(|(index, (out, x))| {
+                        let first = index % self.groups * per_group;
+                        let channels = first..first + per_group;
+                        let scales = (&weight[channels.clone()], &bias[channels]);
+                        normalize_group(out, x, scales, self.eps, then);
+                    });
+                    Ok(())
+                })
+            })
+        })?;
+        Tensor::from_vec(out, x.shape(), x.device())
     }
 }
 
-/// Mean and variance. Sums run in f32 over short stretches and in f64 over those, so that large
-/// pictures lose nothing.
-fn moments(values: &[f32]) -> (f64, f64) {
-    let sum = |f: &dyn Fn(&[f32]) -> f32| values.chunks(256).map(|c| f64::from(f(c))).sum::<f64>();
-    let count = values.len().max(1) as f64;
-    let mean = sum(&|c| lanes(c, |v| v)) / count;
-    let centre = mean as f32;
-    let variance = sum(&|c| lanes(c, |v| (v - centre) * (v - centre))) / count;
-    (mean, variance)
-}
+wide!(normalize_group is group(out: &mut [f32], x: &[f32], scales: (&[f32], &[f32]), eps: f64, then: Then));
+wide!(normalize_rows is layer(out: &mut [f32], x: &[f32], scales: (&[f32], &[f32]), eps: f64));
 
-/// The sum of `f` over `values` in eight lanes, which a compiler can keep in one register.
-#[inline]
-fn lanes(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut sums = [0.0; 8];
-    let (whole, rest) = values.as_chunks::<8>();
-    for eight in whole {
-        for (sum, v) in sums.iter_mut().zip(eight) {
-            *sum += f(*v);
+/// One group of channels; `scales` are the channels' weights and biases.
+#[inline(always)]
+fn group(out: &mut [f32], x: &[f32], scales: (&[f32], &[f32]), eps: f64, then: Then) {
+    let (mean, variance) = moments(x);
+    let inverse = 1.0 / (variance + eps).sqrt();
+    let pixels = (x.len() / scales.0.len().max(1)).max(1);
+    let planes = out.chunks_exact_mut(pixels).zip(x.chunks_exact(pixels));
+    for ((out, x), (weight, bias)) in planes.zip(scales.0.iter().zip(scales.1)) {
+        let gain = (f64::from(*weight) * inverse) as f32;
+        let shift = (f64::from(*bias) - mean * f64::from(gain)) as f32;
+        let values = out.iter_mut().zip(x);
+        match then {
+            Then::Nothing => values.for_each(|(out, x)| *out = x.mul_add(gain, shift)),
+            Then::Silu => values.for_each(|(out, x)| *out = silu(x.mul_add(gain, shift))),
         }
     }
-    sums.iter().sum::<f32>() + rest.iter().map(|v| f(*v)).sum::<f32>()
 }
 
 /// Layer normalisation over the last dimension.
@@ -124,7 +93,7 @@ fn lanes(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
 pub(crate) struct LayerNorm {
     weight: Tensor,
     bias: Tensor,
-    eps: f32,
+    eps: f64,
 }
 
 impl LayerNorm {
@@ -134,15 +103,38 @@ impl LayerNorm {
         width: usize,
         eps: f64,
     ) -> std::result::Result<Self, LoadError> {
-        Ok(Self {
-            weight: w.get([width], "weight")?,
-            bias: w.get([width], "bias")?,
-            eps: eps as f32,
-        })
+        Ok(Self { weight: w.get([width], "weight")?, bias: w.get([width], "bias")?, eps })
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        candle_nn::ops::layer_norm(&x.contiguous()?, &self.weight, &self.bias, self.eps)
+        let x = x.contiguous()?;
+        let width = x.dim(D::Minus1)?.max(1);
+        let mut out = vec![0.0; x.elem_count()];
+        with(&x, |x| {
+            with(&self.weight, |weight| {
+                with(&self.bias, |bias| {
+                    let rows = out.par_chunks_mut(width * ROWS).zip(x.par_chunks(width * ROWS));
+                    rows.for_each(|(out, x)| normalize_rows(out, x, (weight, bias), self.eps));
+                    Ok(())
+                })
+            })
+        })?;
+        Tensor::from_vec(out, x.shape(), x.device())
+    }
+}
+
+/// Rows that one task takes.
+const ROWS: usize = 32;
+
+#[inline(always)]
+fn layer(out: &mut [f32], x: &[f32], (weight, bias): (&[f32], &[f32]), eps: f64) {
+    let width = weight.len();
+    for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+        let (mean, variance) = moments(x);
+        let (mean, inverse) = (mean as f32, (1.0 / (variance + eps).sqrt()) as f32);
+        for ((out, x), (weight, bias)) in out.iter_mut().zip(x).zip(weight.iter().zip(bias)) {
+            *out = ((x - mean) * inverse).mul_add(*weight, *bias);
+        }
     }
 }
 

@@ -53,16 +53,17 @@ impl Resnet {
 
     /// `[n, inputs, h, w]` to `[n, outputs, h, w]`; `time` (`[n, width]`) is already activated.
     pub(crate) fn forward(&self, x: &Tensor, time: Option<&Tensor>) -> Result<Tensor> {
-        let mut h = self.conv1.forward(&self.norm1.forward(x, Then::Silu)?)?;
-        if let (Some(project), Some(time)) = (&self.time, time) {
-            let shift = project.forward(time)?;
-            let (n, c) = shift.dims2()?;
-            h = h.broadcast_add(&shift.reshape((n, c, 1, 1))?)?;
-        }
-        let h = self.conv2.forward(&self.norm2.forward(&h, Then::Silu)?)?;
+        let h = self.norm1.forward(x, Then::Silu)?;
+        let h = match (&self.time, time) {
+            (Some(project), Some(time)) => {
+                self.conv1.forward_shifted(&h, &project.forward(time)?)?
+            }
+            _ => self.conv1.forward(&h)?,
+        };
+        let h = self.norm2.forward(&h, Then::Silu)?;
         match &self.shortcut {
-            Some(shortcut) => shortcut.forward(x)? + h,
-            None => x + h,
+            Some(shortcut) => self.conv2.forward_onto(&h, &shortcut.forward(x)?),
+            None => self.conv2.forward_onto(&h, x),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Cross-attention over the picture's places.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::merging::Merging;
 use crate::checkpoint::LoadError;
-use crate::kernels::{GroupNorm, LayerNorm, Linear, Mask, Then, attention, from_tokens, to_tokens};
+use crate::kernels::{GroupNorm, LayerNorm, Linear, Mask, Then, attention, gated};
 use crate::weights::Weights;
 
 /// Sizes of a [`Transformer`].
@@ -59,12 +59,11 @@ impl Transformer {
     /// `x`: `[n, c, h, w]`.
     pub(super) fn forward(&self, x: &Tensor, told: Told<'_>) -> Result<Tensor> {
         let (_, _, height, width) = x.dims4()?;
-        let mut t = to_tokens(&self.norm.forward(x, Then::Nothing)?)?;
-        t = self.into.forward(&t)?;
+        let mut t = self.into.forward_pixels(&self.norm.forward(x, Then::Nothing)?)?;
         for block in &self.blocks {
             t = block.forward(&t, (height, width), told)?;
         }
-        x + from_tokens(&self.out.forward(&t)?, height, width)?
+        self.out.forward_onto_pixels(&t, x)
     }
 }
 
@@ -103,19 +102,16 @@ impl Block {
     ) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
         let merge = told.merging.map(|merging| merging.of(x, height, width)).transpose()?;
-        let attended = match merge.flatten() {
+        let x = match merge.flatten() {
             Some(merge) => {
                 let h = merge.merged(&h)?;
-                merge.parted(&self.itself.forward(&h, &h)?)?
+                (x + merge.parted(&self.itself.forward(&h, &h, None)?)?)?
             }
-            None => self.itself.forward(&h, &h)?,
+            None => self.itself.forward(&h, &h, Some(x))?,
         };
-        let x = (x + attended)?;
-        let x = (&x + self.text.forward(&self.norm2.forward(&x)?, told.text)?)?;
-        let h = self.gated.forward(&self.norm3.forward(&x)?)?;
-        let inner = h.dim(D::Minus1)? / 2;
-        let gate = h.narrow(D::Minus1, inner, inner)?.contiguous()?.gelu_erf()?;
-        x + self.narrow.forward(&(h.narrow(D::Minus1, 0, inner)? * gate)?)?
+        let x = self.text.forward(&self.norm2.forward(&x)?, told.text, Some(&x))?;
+        let h = gated(&self.gated.forward(&self.norm3.forward(&x)?)?)?;
+        self.narrow.forward_onto(&h, &x)
     }
 }
 
@@ -144,8 +140,13 @@ impl Attention {
         })
     }
 
-    fn forward(&self, x: &Tensor, source: &Tensor) -> Result<Tensor> {
+    /// What `x` finds in `source`, added to `base`.
+    fn forward(&self, x: &Tensor, source: &Tensor, base: Option<&Tensor>) -> Result<Tensor> {
         let (q, k, v) = (self.q.forward(x)?, self.k.forward(source)?, self.v.forward(source)?);
-        self.out.forward(&attention(&q, &k, &v, self.heads, Mask::None)?)
+        let found = attention(&q, &k, &v, self.heads, Mask::None)?;
+        match base {
+            Some(base) => self.out.forward_onto(&found, base),
+            None => self.out.forward(&found),
+        }
     }
 }

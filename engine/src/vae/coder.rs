@@ -4,9 +4,7 @@ use candle_core::{Result, Tensor};
 
 use super::config::VaeConfig;
 use crate::checkpoint::LoadError;
-use crate::kernels::{
-    Conv2d, GroupNorm, Linear, Mask, Then, attention, from_tokens, to_tokens, upsample_nearest,
-};
+use crate::kernels::{Conv2d, GroupNorm, Linear, Mask, Then, attention, upsample_nearest};
 use crate::unet::Resnet;
 use crate::weights::Weights;
 
@@ -118,11 +116,9 @@ impl Attention {
     }
 
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let (_, _, height, width) = x.dims4()?;
-        let t = to_tokens(&self.norm.forward(x, Then::Nothing)?)?;
-        let (q, k, v) = (self.q.forward(&t)?, self.k.forward(&t)?, self.v.forward(&t)?);
-        let t = self.out.forward(&attention(&q, &k, &v, 1, Mask::None)?)?;
-        x + from_tokens(&t, height, width)?
+        let h = self.norm.forward(x, Then::Nothing)?;
+        let [q, k, v] = [&self.q, &self.k, &self.v].map(|it| it.forward_pixels(&h));
+        self.out.forward_onto_pixels(&attention(&q?, &k?, &v?, 1, Mask::None)?, x)
     }
 }
 

@@ -1,0 +1,237 @@
+//! Products of matrices: the `gemm` crate on one thread each, and blocks of a result among threads.
+//!
+//! How a result is divided depends on its size alone, never on the number of threads, and every value of
+//! it is summed up in one order: results are the same on any machine with the same instructions.
+
+#![allow(unsafe_code)]
+
+use std::marker::PhantomData;
+
+use rayon::prelude::*;
+
+/// Blocks that a result is divided into, where it is large enough.
+const BLOCKS: usize = 16;
+/// Multiplications that are not worth another thread.
+const SMALL: usize = 1 << 18;
+/// Columns of a block are a multiple of this, and rows of [`ROWS`]: what the innermost loop takes at once.
+pub(super) const COLUMNS: usize = 48;
+const ROWS: usize = 8;
+
+/// A matrix to read, in any layout.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a> {
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_step: usize,
+    column_step: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// Row by row.
+    pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self::spread(values, rows, columns, columns)
+    }
+
+    /// Rows that begin `step` values after each other.
+    pub(super) fn spread(values: &'a [f32], rows: usize, columns: usize, step: usize) -> Self {
+        let last = rows.saturating_sub(1) * step + columns;
+        assert!(rows == 0 || last <= values.len(), "a matrix lies within its values");
+        Self { values, rows, columns, row_step: step, column_step: 1 }
+    }
+
+    /// Rows for columns.
+    pub(super) fn transposed(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_step: self.column_step,
+            column_step: self.row_step,
+            ..self
+        }
+    }
+
+    /// Some of the rows.
+    pub(super) fn rows(self, first: usize, count: usize) -> Self {
+        assert!(first + count <= self.rows, "there are so many rows");
+        let from = (first * self.row_step).min(self.values.len());
+        Self { values: &self.values[from..], rows: count, ..self }
+    }
+
+    /// Some of the columns.
+    pub(super) fn columns(self, first: usize, count: usize) -> Self {
+        self.transposed().rows(first, count).transposed()
+    }
+}
+
+/// A matrix to write: a part of memory that nothing else sees.
+pub(super) struct Block<'a> {
+    begin: *mut f32,
+    rows: usize,
+    columns: usize,
+    step: usize,
+    /// Where it is in the whole: row and column.
+    at: (usize, usize),
+    memory: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: a block is the only way to its values, as `&mut [f32]` is, and `f32` may be sent.
+unsafe impl Send for Block<'_> {}
+
+impl<'a> Block<'a> {
+    /// All of `values`, row by row.
+    pub(super) fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
+        assert!(rows * columns <= values.len(), "a matrix lies within its values");
+        let begin = values.as_mut_ptr();
+        Self { begin, rows, columns, step: columns, at: (0, 0), memory: PhantomData }
+    }
+
+    pub(super) fn first_row(&self) -> usize {
+        self.at.0
+    }
+
+    pub(super) fn first_column(&self) -> usize {
+        self.at.1
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.columns
+    }
+
+    fn part(&self, (row, column): (usize, usize), rows: usize, columns: usize) -> Self {
+        // SAFETY: callers give places inside the block, and so inside its memory.
+        let begin = unsafe { self.begin.add(row * self.step + column) };
+        let at = (self.at.0 + row, self.at.1 + column);
+        Self { begin, rows, columns, at, ..*self }
+    }
+
+    /// Blocks of so many rows below each other.
+    pub(super) fn split_rows(self, count: usize) -> impl Iterator<Item = Self> {
+        // Every row is in one of them, and the whole is given up.
+        let count = count.max(1);
+        (0..self.rows)
+            .step_by(count)
+            .map(move |first| self.part((first, 0), count.min(self.rows - first), self.columns))
+    }
+
+    /// Blocks of so many columns beside each other.
+    pub(super) fn split_columns(self, count: usize) -> impl Iterator<Item = Self> {
+        let count = count.max(1);
+        (0..self.columns)
+            .step_by(count)
+            .map(move |first| self.part((0, first), self.rows, count.min(self.columns - first)))
+    }
+
+    /// Writes `a · b` into it, or adds that to what is there.
+    pub(super) fn product(&mut self, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
+        let inner = a.columns;
+        assert!(
+            (a.rows, b.columns, b.rows) == (self.rows, self.columns, inner),
+            "the matrices fit each other"
+        );
+        if self.rows == 0 || self.columns == 0 {
+            return;
+        }
+        let [column_a, row_a, column_b, row_b, row] =
+            [a.column_step, a.row_step, b.column_step, b.row_step, self.step]
+                .map(|step| step as isize);
+        // SAFETY: the block and both matrices were checked to lie within their memory when they were
+        // made, the block's is borrowed from nobody else, and the sizes were compared above.
+        unsafe {
+            gemm::gemm(
+                self.rows,
+                self.columns,
+                inner,
+                self.begin,
+                1,
+                row,
+                add,
+                a.values.as_ptr(),
+                column_a,
+                row_a,
+                b.values.as_ptr(),
+                column_b,
+                row_b,
+                if add { 1.0 } else { 0.0 },
+                1.0_f32,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    }
+
+    /// The same among threads.
+    pub(super) fn product_among_threads(mut self, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
+        if self.rows * self.columns * a.columns <= SMALL {
+            self.product(a, b, add);
+        } else if self.rows >= 4 * ROWS && b.column_step == 1 {
+            let count = block_of(self.rows, ROWS);
+            let blocks: Vec<_> = self.split_rows(count).collect();
+            blocks.into_par_iter().for_each(|mut block| {
+                let a = a.rows(block.first_row(), block.height());
+                block.product(a, b, add);
+            });
+        } else {
+            // Values that do not lie beside each other are brought there: by each task its own.
+            let count = block_of(self.columns, COLUMNS);
+            let blocks: Vec<_> = self.split_columns(count).collect();
+            blocks.into_par_iter().for_each(|mut block| {
+                let b = b.columns(block.first_column(), block.width());
+                block.product(a, b, add);
+            });
+        }
+    }
+}
+
+/// The size of each of at most [`BLOCKS`] blocks, a multiple of `unit`.
+fn block_of(length: usize, unit: usize) -> usize {
+    length.div_ceil(BLOCKS).next_multiple_of(unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn values(count: usize, speed: f32) -> Vec<f32> {
+        (0..count).map(|at| (at as f32 * speed).sin()).collect()
+    }
+
+    #[test]
+    fn blocks_make_up_the_whole_whatever_the_layout() {
+        for (rows, inner, columns) in [(1, 3, 500), (70, 65, 90), (5, 0, 7), (300, 40, 1)] {
+            let (a, b) = (values(rows * inner, 0.7), values(inner * columns, 1.3));
+            let mut expected = vec![0.5; rows * columns];
+            for (at, value) in expected.iter_mut().enumerate() {
+                let (row, column) = (at / columns, at % columns);
+                let sum = (0..inner).map(|k| a[row * inner + k] * b[k * columns + column]);
+                *value += sum.sum::<f32>();
+            }
+            let a = Matrix::new(&a, rows, inner);
+            let flipped: Vec<f32> = (0..columns * inner)
+                .map(|at| b[at % inner.max(1) * columns + at / inner.max(1)])
+                .collect();
+            for b in [
+                Matrix::new(&b, inner, columns),
+                Matrix::new(&flipped, columns, inner).transposed(),
+            ] {
+                let mut found = vec![0.5; rows * columns];
+                Block::new(&mut found, rows, columns).product_among_threads(a, b, true);
+                for (found, expected) in found.iter().zip(&expected) {
+                    assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a matrix lies within its values")]
+    fn a_matrix_larger_than_its_memory_is_none() {
+        Matrix::new(&[0.0; 5], 2, 3);
+    }
+}
