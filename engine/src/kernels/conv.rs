@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::product::{Block, Matrix};
 use super::values::with;
+use super::winograd::Winograd;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
@@ -153,8 +154,11 @@ impl Conv2d {
         let job = Job { patch: self.patch, inputs, outputs, height, width, rows, across };
         with(&x, |x| {
             with(&self.weight, |weight| {
+                let winograd = job.winograd(n).filter(Winograd::pays);
                 if self.patch.is_point() {
                     job.points(&mut out, x, weight);
+                } else if let Some(winograd) = winograd {
+                    winograd.add(&mut out, x, weight);
                 } else if n * rows * across >= MANY {
                     job.many(&mut out, x, weight);
                 } else {
@@ -199,6 +203,22 @@ impl Job {
         let out = out.chunks_exact_mut((outputs * pixels).max(1));
         let out = out.map(move |out| Block::new(out, outputs, pixels));
         out.zip(x.chunks_exact(from.max(1)))
+    }
+
+    /// The same in another way, where the patches are those that it is for.
+    fn winograd(&self, pictures: usize) -> Option<Winograd> {
+        let Self { patch, inputs, outputs, height, width, rows, across } = *self;
+        let padding = patch.padding;
+        (patch.size == 3 && patch.stride == 1 && padding < 2).then_some(Winograd {
+            pictures,
+            inputs,
+            outputs,
+            height,
+            width,
+            padding,
+            rows,
+            across,
+        })
     }
 
     /// A patch is a pixel.
@@ -313,6 +333,41 @@ mod tests {
         Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
     }
 
+    /// The largest difference, as a share of the largest value.
+    fn apart(found: &Tensor, expected: &Tensor) -> f32 {
+        assert_eq!(found.dims(), expected.dims());
+        let flat = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let (found, expected) = (flat(found), flat(expected));
+        let largest = expected.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        let apart = found.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+        apart.fold(0.0_f32, f32::max) / largest
+    }
+
+    #[test]
+    fn fewer_multiplications_give_the_same() {
+        for (n, inputs, outputs, height, width) in
+            [(1, 32, 70, 24, 24), (2, 40, 33, 17, 22), (1, 300, 64, 64, 70), (3, 33, 32, 16, 21)]
+        {
+            for padding in [0, 1] {
+                let x = waves(&[n, inputs, height, width], 0.377);
+                let kernel = waves(&[outputs, inputs, 3, 3], 0.711);
+                let bias = waves(&[outputs], 1.3);
+                let patch = Patch { size: 3, stride: 1, padding, around: false };
+                let (rows, across) = (patch.outputs(height), patch.outputs(width));
+                let job = Job { patch, inputs, outputs, height, width, rows, across };
+                assert!(job.winograd(n).unwrap().pays(), "or nothing is tested");
+                let weight = kernel.flatten_from(1).unwrap();
+                let conv = Conv2d { weight, bias: bias.clone(), patch };
+                let found = conv.forward(&x).unwrap();
+                let expected = x.conv2d(&kernel, padding, 1, 1, 1).unwrap();
+                let bias = bias.reshape((1, outputs, 1, 1)).unwrap();
+                let apart = apart(&found, &expected.broadcast_add(&bias).unwrap());
+                println!("{n} {inputs} {outputs} {height} {width}: {apart:e}");
+                assert!(apart < 3e-5, "{n} {inputs} {outputs} {height} {width}: {apart:e}");
+            }
+        }
+    }
+
     #[test]
     fn every_stride_padding_and_size_agrees_with_candles_convolution() {
         for (size, stride, padding) in [(1, 1, 0), (3, 1, 1), (3, 2, 1), (3, 2, 0), (3, 1, 0)] {
@@ -327,11 +382,8 @@ mod tests {
                 let expected = x.conv2d(&kernel, padding, stride, 1, 1).unwrap();
                 let expected =
                     expected.broadcast_add(&bias.reshape((1, 4, 1, 1)).unwrap()).unwrap();
-                assert_eq!(found.dims(), expected.dims());
-                let flat = |t: Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-                for (a, b) in flat(found).into_iter().zip(flat(expected)) {
-                    assert!((a - b).abs() < 1e-5, "{size} {stride} {padding}: {a} {b}");
-                }
+                let apart = apart(&found, &expected);
+                assert!(apart < 1e-6, "{size} {stride} {padding}: {apart:e}");
             }
         }
     }

@@ -8,6 +8,7 @@ mod math;
 mod norm;
 mod product;
 mod values;
+mod winograd;
 
 pub(crate) use attention::{Mask, attention};
 pub(crate) use conv::{Conv2d, upsample_nearest};

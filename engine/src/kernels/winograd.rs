@@ -1,0 +1,324 @@
+//! Convolutions of 3×3 with a quarter of the multiplications: Winograd's F(4×4, 3×3), in the form of Lavin
+//! and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
+//!
+//! A tile of 4×4 results needs 6×6 inputs. Both are turned into 36 values each, which are multiplied one
+//! by one: 36 products of matrices, inputs × tiles. The weights are turned in the cache each time, as
+//! keeping them would take four times their memory.
+
+use std::cell::RefCell;
+
+use rayon::prelude::*;
+
+use super::math::wide;
+use super::product::{Block, Matrix};
+
+/// Values of a tile along one side, and of the inputs that it needs.
+const TILE: usize = 4;
+const SIDE: usize = TILE + 2;
+const ALL: usize = SIDE * SIDE;
+/// Kernels that are turned at once.
+const LANES: usize = 16;
+/// Turned inputs that are made at once, in values: they stay in the cache that threads share (6 MiB).
+const AT_ONCE: usize = 3 << 19;
+/// Turned weights of one task, in values: they stay in the cache of one core (1 MiB).
+const TASK: usize = 1 << 18;
+/// Fewer tiles, inputs or outputs are faster without.
+const FEWEST: usize = 32;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A convolution of 3×3 with stride 1 of one batch.
+#[derive(Clone, Copy)]
+pub(super) struct Winograd {
+    pub(super) pictures: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    /// Zeros around the picture: as many rows and columns are before it.
+    pub(super) padding: usize,
+    /// Rows and columns of the result.
+    pub(super) rows: usize,
+    pub(super) across: usize,
+}
+
+/// Some rows of tiles: the first one, counted through all pictures, and how many.
+#[derive(Clone, Copy)]
+struct Group {
+    first: usize,
+    count: usize,
+    tiles: usize,
+}
+
+impl Winograd {
+    /// Whether it is worth it.
+    pub(super) fn pays(&self) -> bool {
+        let tiles = self.pictures * self.tiles_down() * self.tiles_across();
+        let full = self.rows * self.across * 3 >= self.tiles_down() * self.tiles_across() * 16 * 2;
+        tiles.min(self.inputs).min(self.outputs) >= FEWEST && full
+    }
+
+    fn tiles_across(&self) -> usize {
+        self.across.div_ceil(TILE)
+    }
+
+    fn tiles_down(&self) -> usize {
+        self.rows.div_ceil(TILE)
+    }
+
+    /// Adds the convolution of `x` to `out`.
+    pub(super) fn add(&self, out: &mut [f32], x: &[f32], weight: &[f32]) {
+        let across = self.tiles_across();
+        let lines = self.pictures * self.tiles_down();
+        let at_once = (AT_ONCE / (ALL * self.inputs)).max(FEWEST) / across;
+        // Groups of one size, and not a small one at the end.
+        let groups = lines.div_ceil(at_once.max(1));
+        let at_once = lines.div_ceil(groups.max(1));
+        let mut turned = vec![0.0; ALL * self.inputs * at_once * across];
+        for first in (0..lines).step_by(at_once) {
+            let count = at_once.min(lines - first);
+            let group = Group { first, count, tiles: count * across };
+            let turned = &mut turned[..ALL * self.inputs * group.tiles];
+            self.turn_inputs(turned, x, group);
+            self.multiply(out, turned, weight, group);
+        }
+    }
+
+    /// Makes `36 × inputs × tiles` of the pictures.
+    fn turn_inputs(&self, turned: &mut [f32], x: &[f32], group: Group) {
+        // Each input has a row in each of the 36.
+        let mut rows: Vec<Vec<&mut [f32]>> = Vec::new();
+        rows.resize_with(self.inputs, || Vec::with_capacity(ALL));
+        for (at, row) in turned.chunks_exact_mut(group.tiles).enumerate() {
+            rows[at % self.inputs].push(row);
+        }
+        rows.into_par_iter().enumerate().for_each(|(input, mut to)| {
+            let across = self.tiles_across();
+            let line = across * TILE + 2;
+            SCRATCH.with_borrow_mut(|scratch| {
+                scratch.resize(scratch.len().max(2 * SIDE * line), 0.0);
+                let (lines, rest) = scratch.split_at_mut(SIDE * line);
+                for tile_row in 0..group.count {
+                    let at = group.first + tile_row;
+                    let (picture, y) = (at / self.tiles_down(), at % self.tiles_down() * TILE);
+                    let plane = (picture * self.inputs + input) * self.height * self.width;
+                    let plane = &x[plane..][..self.height * self.width];
+                    for (dy, to) in lines.chunks_exact_mut(line).enumerate() {
+                        self.padded(plane, y + dy, to);
+                    }
+                    let places = tile_row * across..(tile_row + 1) * across;
+                    turn_tiles(&mut to, places.start, places.end, lines, &mut rest[..SIDE * line]);
+                }
+            });
+        });
+    }
+
+    /// A line of a picture, counted from the padding on.
+    fn padded(&self, plane: &[f32], y: usize, to: &mut [f32]) {
+        let line = y.checked_sub(self.padding);
+        let line = line.and_then(|y| plane.get(y * self.width..(y + 1) * self.width));
+        let Some(line) = line else {
+            to.fill(0.0);
+            return;
+        };
+        let end = (self.padding + self.width).min(to.len());
+        to[..self.padding].fill(0.0);
+        to[self.padding..end].copy_from_slice(&line[..end - self.padding]);
+        to[end..].fill(0.0);
+    }
+
+    fn multiply(&self, out: &mut [f32], turned: &[f32], weight: &[f32], group: Group) {
+        let (inputs, tiles) = (self.inputs, group.tiles);
+        // The innermost loop of a product takes rows by six.
+        let at_once = (TASK / (ALL * inputs)).clamp(12, 48) / 12 * 12;
+        let pixels = self.rows * self.across;
+        let tasks = self.outputs.div_ceil(at_once);
+        // Each task has its outputs of every picture.
+        let mut planes: Vec<Vec<&mut [f32]>> = Vec::new();
+        planes.resize_with(tasks, Vec::new);
+        for (at, plane) in out.chunks_exact_mut(pixels).enumerate() {
+            planes[at % self.outputs / at_once].push(plane);
+        }
+        planes.into_par_iter().enumerate().for_each(|(task, mut planes)| {
+            let first = task * at_once;
+            let count = at_once.min(self.outputs - first);
+            let (weights, products) = (ALL * count * inputs, ALL * count * tiles);
+            SCRATCH.with_borrow_mut(|scratch| {
+                scratch.resize(scratch.len().max(weights + products), 0.0);
+                let (weights, rest) = scratch.split_at_mut(weights);
+                let products = &mut rest[..products];
+                turn_weights(weights, &weight[first * inputs * 9..][..count * inputs * 9], inputs);
+                for at in 0..ALL {
+                    let a = Matrix::new(&weights[at * count * inputs..], count, inputs);
+                    let b = Matrix::new(&turned[at * inputs * tiles..], inputs, tiles);
+                    let to = &mut products[at * count * tiles..][..count * tiles];
+                    Block::new(to, count, tiles).product(a, b, false);
+                }
+                let across = self.tiles_across();
+                for (at, plane) in planes.iter_mut().enumerate() {
+                    let (picture, output) = (at / count, at % count);
+                    for row in 0..group.count {
+                        let line = group.first + row;
+                        if line / self.tiles_down() == picture {
+                            let y = line % self.tiles_down() * TILE;
+                            let end = (y + TILE).min(self.rows);
+                            let lines = &mut plane[y * self.across..end * self.across];
+                            let from = output * tiles + row * across;
+                            turn_back(lines, products, from, count * tiles, self.across);
+                        }
+                    }
+                }
+            });
+        });
+    }
+}
+
+wide!(turn_tiles is turn_tiles_inner(
+    to: &mut [&mut [f32]], from: usize, until: usize, lines: &[f32], scratch: &mut [f32]
+));
+wide!(turn_weights is turn_weights_inner(to: &mut [f32], weight: &[f32], inputs: usize));
+wide!(turn_back is turn_back_inner(
+    lines: &mut [f32], products: &[f32], from: usize, step: usize, across: usize
+));
+
+/// Six values for six, the first product of a turned input.
+#[inline(always)]
+fn turn_input([a, b, c, d, e, f]: [f32; SIDE]) -> [f32; SIDE] {
+    let (even, odd) = (e - 4.0 * c, d - 4.0 * b);
+    let (even2, odd2) = (e - c, 2.0 * (d - b));
+    [
+        4.0 * a - 5.0 * c + e,
+        even + odd,
+        even - odd,
+        even2 + odd2,
+        even2 - odd2,
+        4.0 * b - 5.0 * d + f,
+    ]
+}
+
+/// Six values for three.
+#[inline(always)]
+fn turn_weight([a, b, c]: [f32; 3]) -> [f32; SIDE] {
+    let (ends, middle) = (-(a + c) / 6.0, -b / 6.0);
+    let (ends2, middle2) = (a / 24.0 + c / 6.0, b / 12.0);
+    [a / 4.0, ends + middle, ends - middle, ends2 + middle2, ends2 - middle2, c]
+}
+
+/// Four values for six.
+#[inline(always)]
+fn turn_product([a, b, c, d, e, f]: [f32; SIDE]) -> [f32; TILE] {
+    let (one, two, three, four) = (b + c, b - c, d + e, d - e);
+    [a + one + three, two + 2.0 * four, one + 4.0 * three, two + 8.0 * four + f]
+}
+
+/// A row of tiles, of the six lines that they lie on: first down, then across.
+#[inline(always)]
+fn turn_tiles_inner(
+    to: &mut [&mut [f32]],
+    from: usize,
+    until: usize,
+    lines: &[f32],
+    scratch: &mut [f32],
+) {
+    let line = lines.len() / SIDE;
+    let [a, b, c, d, e, f]: [&[f32]; SIDE] = std::array::from_fn(|at| &lines[at * line..][..line]);
+    for x in 0..line {
+        let turned = turn_input([a[x], b[x], c[x], d[x], e[x], f[x]]);
+        for (at, value) in turned.into_iter().enumerate() {
+            scratch[at * line + x] = value;
+        }
+    }
+    for (down, line) in scratch.chunks_exact(line).enumerate() {
+        let mut rows = to[down * SIDE..][..SIDE].iter_mut().map(|row| &mut row[from..until]);
+        let mut next = || rows.next().unwrap_or_default();
+        let (a, b, c, d, e, f) = (next(), next(), next(), next(), next(), next());
+        let (fours, _) = line.as_chunks::<TILE>();
+        let (shifted, _) = line[TILE..].as_chunks::<2>();
+        let count = a.len();
+        for tile in 0..count {
+            let [p, q, r, s] = fours[tile];
+            let [t, u] = shifted[2 * tile];
+            let turned = turn_input([p, q, r, s, t, u]);
+            a[tile] = turned[0];
+            b[tile] = turned[1];
+            c[tile] = turned[2];
+            d[tile] = turned[3];
+            e[tile] = turned[4];
+            f[tile] = turned[5];
+        }
+    }
+}
+
+/// Kernels of 3×3 as `36 × outputs × inputs`.
+#[inline(always)]
+fn turn_weights_inner(to: &mut [f32], weight: &[f32], inputs: usize) {
+    let step = to.len() / ALL;
+    for (group, kernels) in weight.chunks(LANES * 9).enumerate() {
+        // Groups of inputs may begin a new output: places go on.
+        let count = kernels.len() / 9;
+        let mut lanes = [[0.0; LANES]; 9];
+        for (lane, kernel) in kernels.as_chunks::<9>().0.iter().enumerate() {
+            for (at, value) in kernel.iter().enumerate() {
+                lanes[at][lane] = *value;
+            }
+        }
+        let mut down = [[[0.0; LANES]; 3]; SIDE];
+        for x in 0..3 {
+            for lane in 0..LANES {
+                let turned = turn_weight([lanes[x][lane], lanes[3 + x][lane], lanes[6 + x][lane]]);
+                for (at, value) in turned.into_iter().enumerate() {
+                    down[at][x][lane] = value;
+                }
+            }
+        }
+        for (row, down) in down.iter().enumerate() {
+            let mut across = [[0.0; LANES]; SIDE];
+            for lane in 0..LANES {
+                let turned = turn_weight([down[0][lane], down[1][lane], down[2][lane]]);
+                for (at, value) in turned.into_iter().enumerate() {
+                    across[at][lane] = value;
+                }
+            }
+            for (column, values) in across.iter().enumerate() {
+                let place = (row * SIDE + column) * step + group * LANES;
+                to[place..place + count].copy_from_slice(&values[..count]);
+            }
+        }
+    }
+    debug_assert_eq!(step % inputs, 0);
+}
+
+/// Adds a row of tiles to the lines of a picture.
+#[inline(always)]
+fn turn_back_inner(lines: &mut [f32], products: &[f32], from: usize, step: usize, across: usize) {
+    let tiles = across.div_ceil(TILE);
+    for first in (0..tiles).step_by(LANES) {
+        let count = LANES.min(tiles - first);
+        let mut down = [[[0.0; LANES]; SIDE]; TILE];
+        for column in 0..SIDE {
+            let row = |at: usize| {
+                let place = (at * SIDE + column) * step + from + first;
+                let mut values = [0.0; LANES];
+                values[..count].copy_from_slice(&products[place..place + count]);
+                values
+            };
+            let [a, b, c, d, e, f]: [[f32; LANES]; SIDE] = std::array::from_fn(row);
+            for lane in 0..LANES {
+                let turned = turn_product([a[lane], b[lane], c[lane], d[lane], e[lane], f[lane]]);
+                for (at, value) in turned.into_iter().enumerate() {
+                    down[at][column][lane] = value;
+                }
+            }
+        }
+        for (line, [a, b, c, d, e, f]) in lines.chunks_exact_mut(across).zip(&down) {
+            let mut values = [[0.0; TILE]; LANES];
+            for (lane, values) in values.iter_mut().enumerate() {
+                *values = turn_product([a[lane], b[lane], c[lane], d[lane], e[lane], f[lane]]);
+            }
+            let places = line[first * TILE..].iter_mut();
+            places.zip(values[..count].as_flattened()).for_each(|(to, value)| *to += value);
+        }
+    }
+}
