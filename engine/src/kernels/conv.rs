@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::product::{Block, Matrix};
-use super::values::with;
+use super::values::{pieces, with};
 use super::winograd::Winograd;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
@@ -95,10 +95,8 @@ impl Conv2d {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         self.add(x, |n, outputs, pixels| {
             with(&self.bias, |bias| {
-                let mut out = Vec::with_capacity(n * outputs * pixels);
-                let planes = bias.iter().cycle().take(n * outputs);
-                planes.for_each(|bias| out.resize(out.len() + pixels, *bias));
-                Ok(out)
+                let plane = |at: usize, plane: &mut [f32]| plane.fill(bias[at % outputs]);
+                Ok(pieces(n * outputs * pixels, pixels, plane))
             })
         })
     }
@@ -108,9 +106,8 @@ impl Conv2d {
         let shift = shift.broadcast_add(&self.bias)?;
         self.add(x, |n, outputs, pixels| {
             with(&shift, |shift| {
-                let mut out = Vec::with_capacity(n * outputs * pixels);
-                shift.iter().for_each(|shift| out.resize(out.len() + pixels, *shift));
-                Ok(out)
+                let plane = |at: usize, plane: &mut [f32]| plane.fill(shift[at]);
+                Ok(pieces(n * outputs * pixels, pixels, plane))
             })
         })
     }
@@ -121,11 +118,12 @@ impl Conv2d {
         self.add(x, |_, _, pixels| {
             with(&base, |base| {
                 with(&self.bias, |bias| {
-                    let mut out = Vec::with_capacity(base.len());
-                    for (plane, bias) in base.chunks(pixels.max(1)).zip(bias.iter().cycle()) {
-                        out.extend(plane.iter().map(|value| value + bias));
-                    }
-                    Ok(out)
+                    let plane = |at: usize, plane: &mut [f32]| {
+                        let bias = bias[at % bias.len()];
+                        let base = &base[at * pixels..];
+                        plane.iter_mut().zip(base).for_each(|(to, base)| *to = base + bias);
+                    };
+                    Ok(pieces(base.len(), pixels, plane))
                 })
             })
         })

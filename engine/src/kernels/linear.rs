@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::math::{gelu, wide};
 use super::product::{Block, Matrix};
-use super::values::with;
+use super::values::{pieces, sum_into, with};
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
@@ -87,11 +87,13 @@ impl Linear {
 
     /// The same, added to `base` (`[…, outputs]`).
     pub(crate) fn forward_onto(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
-        let mut out = self.begin(base.elem_count() / self.outputs().max(1))?;
-        let base = base.contiguous()?;
-        with(&base, |base| {
-            out.iter_mut().zip(base).for_each(|(out, base)| *out += base);
-            Ok(())
+        let (base, outputs) = (base.contiguous()?, self.outputs());
+        let out = with(&base, |base| {
+            let Some(bias) = &self.bias else { return Ok(base.to_vec()) };
+            with(bias, |bias| {
+                let row = |at: usize, row: &mut [f32]| sum_into(row, &base[at * outputs..], bias);
+                Ok(pieces(base.len(), outputs, row))
+            })
         })?;
         self.add(x, out)
     }
@@ -99,7 +101,8 @@ impl Linear {
     /// The bias in each of so many rows.
     fn begin(&self, rows: usize) -> Result<Vec<f32>> {
         let Some(bias) = &self.bias else { return Ok(vec![0.0; rows * self.outputs()]) };
-        with(bias, |bias| Ok(bias.repeat(rows)))
+        let size = rows * self.outputs();
+        with(bias, |bias| Ok(pieces(size, bias.len(), |_, row| row.copy_from_slice(bias))))
     }
 
     fn add(&self, x: &Tensor, mut out: Vec<f32>) -> Result<Tensor> {
@@ -148,14 +151,16 @@ impl Linear {
         let (x, base) = (x.contiguous()?, base.contiguous()?);
         let (_, pixels, inputs) = x.dims3()?;
         let outputs = self.outputs();
-        let mut out = with(&base, |base| Ok(base.to_vec()))?;
-        if let Some(bias) = &self.bias {
+        let mut out = with(&base, |base| {
+            let Some(bias) = &self.bias else { return Ok(base.to_vec()) };
             with(bias, |bias| {
-                let planes = out.chunks_exact_mut(pixels.max(1)).zip(bias.iter().cycle());
-                planes.for_each(|(plane, bias)| plane.iter_mut().for_each(|value| *value += bias));
-                Ok(())
-            })?;
-        }
+                let plane = |at: usize, plane: &mut [f32]| {
+                    let (base, bias) = (&base[at * pixels..], bias[at % outputs]);
+                    plane.iter_mut().zip(base).for_each(|(to, base)| *to = base + bias);
+                };
+                Ok(pieces(base.len(), pixels, plane))
+            })
+        })?;
         with(&x, |x| {
             with(&self.weight, |weight| {
                 let weight = Matrix::new(weight, inputs, outputs).transposed();

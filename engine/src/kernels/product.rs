@@ -170,7 +170,7 @@ impl<'a> Block<'a> {
     pub(super) fn product_among_threads(mut self, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
         if self.rows * self.columns * a.columns <= SMALL {
             self.product(a, b, add);
-        } else if self.rows >= 4 * ROWS && b.column_step == 1 {
+        } else if self.rows > self.columns && b.column_step == 1 {
             let count = block_of(self.rows, ROWS);
             let blocks: Vec<_> = self.split_rows(count).collect();
             blocks.into_par_iter().for_each(|mut block| {

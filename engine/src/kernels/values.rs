@@ -1,6 +1,7 @@
 //! Tensors as slices, and slices as tensors.
 
 use candle_core::{Result, Storage, Tensor, bail};
+use rayon::prelude::*;
 
 /// Calls `f` with the values of a contiguous tensor of `f32` on the CPU.
 pub(super) fn with<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
@@ -11,5 +12,29 @@ pub(super) fn with<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result
     match &*storage {
         Storage::Cpu(values) => f(&values.as_slice::<f32>()?[start..end]),
         Storage::Cuda(_) | Storage::Metal(_) => bail!("a kernel of the CPU got values elsewhere"),
+    }
+}
+
+/// Values that are not worth another thread.
+const SMALL: usize = 1 << 14;
+
+/// So many values, made piece by piece of `size` among threads: `make` is given the number of a piece.
+pub(super) fn pieces(
+    count: usize,
+    size: usize,
+    make: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<f32> {
+    let mut values = vec![0.0; count];
+    let size = size.max(1);
+    let least = (SMALL / size).max(1);
+    let pieces = values.par_chunks_mut(size).with_min_len(least).enumerate();
+    pieces.for_each(|(at, piece)| make(at, piece));
+    values
+}
+
+/// The sum of two, value by value.
+pub(super) fn sum_into(to: &mut [f32], one: &[f32], other: &[f32]) {
+    for ((to, one), other) in to.iter_mut().zip(one).zip(other) {
+        *to = one + other;
     }
 }

@@ -6,6 +6,7 @@
 //! keeping them would take four times their memory.
 
 use std::cell::RefCell;
+use std::ops::{Add, Mul, Sub};
 
 use rayon::prelude::*;
 
@@ -96,7 +97,8 @@ impl Winograd {
         }
         rows.into_par_iter().enumerate().for_each(|(input, mut to)| {
             let across = self.tiles_across();
-            let line = across * TILE + 2;
+            // Whole groups of tiles, and the first columns of one more.
+            let line = (across.next_multiple_of(LANES) + 1) * TILE;
             SCRATCH.with_borrow_mut(|scratch| {
                 scratch.resize(scratch.len().max(2 * SIDE * line), 0.0);
                 let (lines, rest) = scratch.split_at_mut(SIDE * line);
@@ -149,7 +151,7 @@ impl Winograd {
                 scratch.resize(scratch.len().max(weights + products), 0.0);
                 let (weights, rest) = scratch.split_at_mut(weights);
                 let products = &mut rest[..products];
-                turn_weights(weights, &weight[first * inputs * 9..][..count * inputs * 9], inputs);
+                turn_weights(weights, &weight[first * inputs * 9..][..count * inputs * 9]);
                 for at in 0..ALL {
                     let a = Matrix::new(&weights[at * count * inputs..], count, inputs);
                     let b = Matrix::new(&turned[at * inputs * tiles..], inputs, tiles);
@@ -178,14 +180,77 @@ impl Winograd {
 wide!(turn_tiles is turn_tiles_inner(
     to: &mut [&mut [f32]], from: usize, until: usize, lines: &[f32], scratch: &mut [f32]
 ));
-wide!(turn_weights is turn_weights_inner(to: &mut [f32], weight: &[f32], inputs: usize));
+wide!(turn_weights is turn_weights_inner(to: &mut [f32], weight: &[f32]));
 wide!(turn_back is turn_back_inner(
     lines: &mut [f32], products: &[f32], from: usize, step: usize, across: usize
 ));
 
-/// Six values for six, the first product of a turned input.
+/// Values that are worked on at once; each operation is one instruction where registers are as wide.
+#[derive(Clone, Copy)]
+struct Lanes([f32; LANES]);
+
+impl Lanes {
+    const ZERO: Self = Self([0.0; LANES]);
+
+    /// What `value` gives for each.
+    #[inline(always)]
+    fn of(value: impl Fn(usize) -> f32) -> Self {
+        let mut lanes = [0.0; LANES];
+        for (at, lane) in lanes.iter_mut().enumerate() {
+            *lane = value(at);
+        }
+        Self(lanes)
+    }
+
+    /// The first values, and zeros where there are fewer.
+    #[inline(always)]
+    fn read(values: &[f32]) -> Self {
+        match values.first_chunk() {
+            Some(lanes) => Self(*lanes),
+            None => Self::of(|at| values.get(at).copied().unwrap_or(0.0)),
+        }
+    }
+
+    /// As many as there is room for.
+    #[inline(always)]
+    fn write(self, to: &mut [f32]) {
+        match to.first_chunk_mut() {
+            Some(to) => *to = self.0,
+            None => to.iter_mut().zip(self.0).for_each(|(to, lane)| *to = lane),
+        }
+    }
+}
+
+impl Add for Lanes {
+    type Output = Self;
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self::of(|at| self.0[at] + other.0[at])
+    }
+}
+
+impl Sub for Lanes {
+    type Output = Self;
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self::of(|at| self.0[at] - other.0[at])
+    }
+}
+
+impl Mul<Lanes> for f32 {
+    type Output = Lanes;
+
+    #[inline(always)]
+    fn mul(self, lanes: Lanes) -> Lanes {
+        Lanes::of(|at| self * lanes.0[at])
+    }
+}
+
+/// Six values for six, of inputs.
 #[inline(always)]
-fn turn_input([a, b, c, d, e, f]: [f32; SIDE]) -> [f32; SIDE] {
+fn turn_input([a, b, c, d, e, f]: [Lanes; SIDE]) -> [Lanes; SIDE] {
     let (even, odd) = (e - 4.0 * c, d - 4.0 * b);
     let (even2, odd2) = (e - c, 2.0 * (d - b));
     [
@@ -198,17 +263,18 @@ fn turn_input([a, b, c, d, e, f]: [f32; SIDE]) -> [f32; SIDE] {
     ]
 }
 
-/// Six values for three.
+/// Six values for three, of weights.
 #[inline(always)]
-fn turn_weight([a, b, c]: [f32; 3]) -> [f32; SIDE] {
-    let (ends, middle) = (-(a + c) / 6.0, -b / 6.0);
-    let (ends2, middle2) = (a / 24.0 + c / 6.0, b / 12.0);
-    [a / 4.0, ends + middle, ends - middle, ends2 + middle2, ends2 - middle2, c]
+fn turn_weight([a, b, c]: [Lanes; 3]) -> [Lanes; SIDE] {
+    const SIXTH: f32 = 1.0 / 6.0;
+    let (ends, middle) = (-SIXTH * (a + c), -SIXTH * b);
+    let (ends2, middle2) = (SIXTH * (0.25 * a + c), (0.5 * SIXTH) * b);
+    [0.25 * a, ends + middle, ends - middle, ends2 + middle2, ends2 - middle2, c]
 }
 
-/// Four values for six.
+/// Four values for six, of products.
 #[inline(always)]
-fn turn_product([a, b, c, d, e, f]: [f32; SIDE]) -> [f32; TILE] {
+fn turn_product([a, b, c, d, e, f]: [Lanes; SIDE]) -> [Lanes; TILE] {
     let (one, two, three, four) = (b + c, b - c, d + e, d - e);
     [a + one + three, two + 2.0 * four, one + 4.0 * three, two + 8.0 * four + f]
 }
@@ -223,71 +289,59 @@ fn turn_tiles_inner(
     scratch: &mut [f32],
 ) {
     let line = lines.len() / SIDE;
-    let [a, b, c, d, e, f]: [&[f32]; SIDE] = std::array::from_fn(|at| &lines[at * line..][..line]);
-    for x in 0..line {
-        let turned = turn_input([a[x], b[x], c[x], d[x], e[x], f[x]]);
-        for (at, value) in turned.into_iter().enumerate() {
-            scratch[at * line + x] = value;
+    for x in (0..line).step_by(LANES) {
+        let end = (x + LANES).min(line);
+        let mut columns = [Lanes::ZERO; SIDE];
+        for (at, column) in columns.iter_mut().enumerate() {
+            *column = Lanes::read(&lines[at * line + x..at * line + end]);
+        }
+        for (at, lanes) in turn_input(columns).into_iter().enumerate() {
+            lanes.write(&mut scratch[at * line + x..at * line + end]);
         }
     }
-    for (down, line) in scratch.chunks_exact(line).enumerate() {
-        let mut rows = to[down * SIDE..][..SIDE].iter_mut().map(|row| &mut row[from..until]);
-        let mut next = || rows.next().unwrap_or_default();
-        let (a, b, c, d, e, f) = (next(), next(), next(), next(), next(), next());
-        let (fours, _) = line.as_chunks::<TILE>();
-        let (shifted, _) = line[TILE..].as_chunks::<2>();
-        let count = a.len();
-        for tile in 0..count {
-            let [p, q, r, s] = fours[tile];
-            let [t, u] = shifted[2 * tile];
-            let turned = turn_input([p, q, r, s, t, u]);
-            a[tile] = turned[0];
-            b[tile] = turned[1];
-            c[tile] = turned[2];
-            d[tile] = turned[3];
-            e[tile] = turned[4];
-            f[tile] = turned[5];
+    for (rows, line) in to.chunks_exact_mut(SIDE).zip(scratch.chunks_exact(line)) {
+        let groups = line.windows(TILE * (LANES + 1)).step_by(TILE * LANES);
+        for (group, values) in groups.enumerate() {
+            let Some(values) = values.first_chunk::<{ TILE * (LANES + 1) }>() else { continue };
+            let first = (from + group * LANES).min(until);
+            let end = until.min(first + LANES);
+            let mut columns = [Lanes::ZERO; SIDE];
+            for (at, column) in columns.iter_mut().enumerate() {
+                // The last two columns of a tile are the next one's first.
+                *column = Lanes::of(|tile| values[tile * TILE + at]);
+            }
+            for (row, lanes) in rows.iter_mut().zip(turn_input(columns)) {
+                lanes.write(&mut row[first..end]);
+            }
         }
     }
 }
 
 /// Kernels of 3×3 as `36 × outputs × inputs`.
 #[inline(always)]
-fn turn_weights_inner(to: &mut [f32], weight: &[f32], inputs: usize) {
+fn turn_weights_inner(to: &mut [f32], weight: &[f32]) {
     let step = to.len() / ALL;
+    // Outputs follow each other here as there, so that a group may have inputs of two.
     for (group, kernels) in weight.chunks(LANES * 9).enumerate() {
-        // Groups of inputs may begin a new output: places go on.
-        let count = kernels.len() / 9;
-        let mut lanes = [[0.0; LANES]; 9];
-        for (lane, kernel) in kernels.as_chunks::<9>().0.iter().enumerate() {
-            for (at, value) in kernel.iter().enumerate() {
-                lanes[at][lane] = *value;
-            }
+        let mut places = [Lanes::ZERO; 9];
+        for (at, place) in places.iter_mut().enumerate() {
+            *place = match kernels.first_chunk::<{ LANES * 9 }>() {
+                Some(kernels) => Lanes::of(|lane| kernels[lane * 9 + at]),
+                None => Lanes::of(|lane| kernels.get(lane * 9 + at).copied().unwrap_or(0.0)),
+            };
         }
-        let mut down = [[[0.0; LANES]; 3]; SIDE];
-        for x in 0..3 {
-            for lane in 0..LANES {
-                let turned = turn_weight([lanes[x][lane], lanes[3 + x][lane], lanes[6 + x][lane]]);
-                for (at, value) in turned.into_iter().enumerate() {
-                    down[at][x][lane] = value;
-                }
-            }
+        let mut down = [[Lanes::ZERO; SIDE]; 3];
+        for (x, down) in down.iter_mut().enumerate() {
+            *down = turn_weight([places[x], places[3 + x], places[6 + x]]);
         }
-        for (row, down) in down.iter().enumerate() {
-            let mut across = [[0.0; LANES]; SIDE];
-            for lane in 0..LANES {
-                let turned = turn_weight([down[0][lane], down[1][lane], down[2][lane]]);
-                for (at, value) in turned.into_iter().enumerate() {
-                    across[at][lane] = value;
-                }
-            }
-            for (column, values) in across.iter().enumerate() {
-                let place = (row * SIDE + column) * step + group * LANES;
-                to[place..place + count].copy_from_slice(&values[..count]);
+        for row in 0..SIDE {
+            let across = turn_weight([down[0][row], down[1][row], down[2][row]]);
+            for (column, lanes) in across.into_iter().enumerate() {
+                let begin = (row * SIDE + column) * step + group * LANES;
+                lanes.write(&mut to[begin..begin + kernels.len() / 9]);
             }
         }
     }
-    debug_assert_eq!(step % inputs, 0);
 }
 
 /// Adds a row of tiles to the lines of a picture.
@@ -296,29 +350,34 @@ fn turn_back_inner(lines: &mut [f32], products: &[f32], from: usize, step: usize
     let tiles = across.div_ceil(TILE);
     for first in (0..tiles).step_by(LANES) {
         let count = LANES.min(tiles - first);
-        let mut down = [[[0.0; LANES]; SIDE]; TILE];
-        for column in 0..SIDE {
-            let row = |at: usize| {
+        let mut down = [[Lanes::ZERO; TILE]; SIDE];
+        for (column, down) in down.iter_mut().enumerate() {
+            let mut rows = [Lanes::ZERO; SIDE];
+            for (at, row) in rows.iter_mut().enumerate() {
                 let place = (at * SIDE + column) * step + from + first;
-                let mut values = [0.0; LANES];
-                values[..count].copy_from_slice(&products[place..place + count]);
-                values
-            };
-            let [a, b, c, d, e, f]: [[f32; LANES]; SIDE] = std::array::from_fn(row);
-            for lane in 0..LANES {
-                let turned = turn_product([a[lane], b[lane], c[lane], d[lane], e[lane], f[lane]]);
-                for (at, value) in turned.into_iter().enumerate() {
-                    down[at][column][lane] = value;
-                }
+                *row = Lanes::read(&products[place..place + count]);
             }
+            *down = turn_product(rows);
         }
-        for (line, [a, b, c, d, e, f]) in lines.chunks_exact_mut(across).zip(&down) {
-            let mut values = [[0.0; TILE]; LANES];
-            for (lane, values) in values.iter_mut().enumerate() {
-                *values = turn_product([a[lane], b[lane], c[lane], d[lane], e[lane], f[lane]]);
+        for (at, line) in lines.chunks_exact_mut(across).enumerate() {
+            let [a, b, c, d, e, f] = &down;
+            let values = turn_product([a[at], b[at], c[at], d[at], e[at], f[at]]);
+            let line = &mut line[first * TILE..];
+            let (whole, rest) = line.as_chunks_mut::<TILE>();
+            let sum = |tile: usize, x: usize| values[x].0[tile];
+            if let Some(whole) = whole.first_chunk_mut::<LANES>() {
+                for (tile, to) in whole.iter_mut().enumerate() {
+                    for (x, to) in to.iter_mut().enumerate() {
+                        *to += sum(tile, x);
+                    }
+                }
+                continue;
             }
-            let places = line[first * TILE..].iter_mut();
-            places.zip(values[..count].as_flattened()).for_each(|(to, value)| *to += value);
+            for (tile, to) in whole.iter_mut().enumerate() {
+                to.iter_mut().enumerate().for_each(|(x, to)| *to += sum(tile, x));
+            }
+            let tile = whole.len();
+            rest.iter_mut().enumerate().for_each(|(x, to)| *to += sum(tile, x));
         }
     }
 }
