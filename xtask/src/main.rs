@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build;
 mod demo;
 mod header;
@@ -19,6 +20,8 @@ usage: cargo xtask COMMAND
   header [--check]
                   writes plugin-api/include/atelier_plugin.h from plugin-api/abi;
                   with --check, says whether it is up to date
+  bench [WORD...] measures the engine and diffusers on torch in alternation, in release builds: all, or
+                  the cases with one of the words in them
   parity          measures the engine against diffusers, k-diffusion and torch, and writes
                   docs/parity.md";
 
@@ -46,6 +49,7 @@ fn run() -> Result<ExitCode> {
         }
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
+        ["bench", words @ ..] => bench::run(words),
         ["parity"] => parity::run(),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");

@@ -1,6 +1,11 @@
 //! The operations that take the time, each behind one module, so that a faster kernel replaces a
 //! file and not a network.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a function is compiled for wider instructions only where it is inlined"
+)]
+
 mod attention;
 mod conv;
 mod linear;

@@ -334,8 +334,9 @@ fn turn_weights_inner(to: &mut [f32], weight: &[f32]) {
         for (x, down) in down.iter_mut().enumerate() {
             *down = turn_weight([places[x], places[3 + x], places[6 + x]]);
         }
-        for row in 0..SIDE {
-            let across = turn_weight([down[0][row], down[1][row], down[2][row]]);
+        let [left, middle, right] = down;
+        for (row, left) in left.into_iter().enumerate() {
+            let across = turn_weight([left, middle[row], right[row]]);
             for (column, lanes) in across.into_iter().enumerate() {
                 let begin = (row * SIDE + column) * step + group * LANES;
                 lanes.write(&mut to[begin..begin + kernels.len() / 9]);
