@@ -22,7 +22,7 @@ anew and writes this page; [engine/tests/parity](../engine/tests/parity/README.m
 checkpoints with random weights, and says how it was made.
 
 `sd15`, `sd2`, `xl` and `refiner` are built as Stable Diffusion 1.5, 2.1, XL and XL's refiner are, `groups` as
-none of them. Whole runs make 8 steps (Restart 20, DDIM and PLMS 10) with a prompt and a negative prompt, in
+none of them; `emoji` is the default checkpoint. Whole runs make 8 steps (Restart 20, DDIM and PLMS 10) with a prompt and a negative prompt, in
 f32 here and in f64 there.
 ";
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::math::{softmax, wide};
 use super::product::{Block, Matrix};
-use super::values::with;
+use super::values::{least, with};
 
 /// Queries that one task takes: their scores stay in a cache.
 const QUERIES: usize = 64;
@@ -54,7 +54,9 @@ pub(crate) fn attention(
                 let part = |values, rows, columns, row: usize| {
                     Matrix::new(values, n * rows, columns).rows(row * rows, rows)
                 };
-                tasks.into_par_iter().for_each(|(row, block)| {
+                // Scores and what comes of them count alike.
+                let least = least(QUERIES.min(queries) * keys);
+                tasks.into_par_iter().with_min_len(least).for_each(|(row, block)| {
                     let q = part(q, queries, c, row);
                     job.attend(block, q, part(&k, c, keys, row), part(v, keys, c, row));
                 });

@@ -4,7 +4,7 @@ use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
 use super::math::{moments, silu, wide};
-use super::values::with;
+use super::values::{least, with};
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
@@ -53,7 +53,7 @@ impl GroupNorm {
                 with(&self.bias, |bias| {
                     let size = (per_group * pixels).max(1);
                     let groups = out.par_chunks_mut(size).zip(x.par_chunks(size));
-                    groups.enumerate().for_each(|(index, (out, x))| {
+                    groups.with_min_len(least(size)).enumerate().for_each(|(index, (out, x))| {
                         let first = index % self.groups * per_group;
                         let channels = first..first + per_group;
                         let scales = (&weight[channels.clone()], &bias[channels]);

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 /// Blocks that a result is divided into, where it is large enough.
 const BLOCKS: usize = 16;
 /// Multiplications that are not worth another thread.
-const SMALL: usize = 1 << 18;
+const SMALL: usize = 1 << 19;
 /// Columns of a block are a multiple of this, and rows of [`ROWS`]: what the innermost loop takes at once.
 pub(super) const COLUMNS: usize = 48;
 const ROWS: usize = 8;

@@ -18,6 +18,11 @@ pub(super) fn with<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result
 /// Values that are not worth another thread.
 const SMALL: usize = 1 << 14;
 
+/// How many pieces of so many values one task takes at least.
+pub(super) fn least(size: usize) -> usize {
+    (SMALL / size.max(1)).max(1)
+}
+
 /// So many values, made piece by piece of `size` among threads: `make` is given the number of a piece.
 pub(super) fn pieces(
     count: usize,
@@ -25,9 +30,7 @@ pub(super) fn pieces(
     make: impl Fn(usize, &mut [f32]) + Sync,
 ) -> Vec<f32> {
     let mut values = vec![0.0; count];
-    let size = size.max(1);
-    let least = (SMALL / size).max(1);
-    let pieces = values.par_chunks_mut(size).with_min_len(least).enumerate();
+    let pieces = values.par_chunks_mut(size.max(1)).with_min_len(least(size)).enumerate();
     pieces.for_each(|(at, piece)| make(at, piece));
     values
 }

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::math::wide;
 use super::product::{Block, Matrix};
+use super::values::least;
 
 /// Values of a tile along one side, and of the inputs that it needs.
 const TILE: usize = 4;
@@ -87,15 +88,11 @@ impl Winograd {
         }
     }
 
-    /// Makes `36 × inputs × tiles` of the pictures.
+    /// Makes `inputs × 36 × tiles` of the pictures.
     fn turn_inputs(&self, turned: &mut [f32], x: &[f32], group: Group) {
-        // Each input has a row in each of the 36.
-        let mut rows: Vec<Vec<&mut [f32]>> = Vec::new();
-        rows.resize_with(self.inputs, || Vec::with_capacity(ALL));
-        for (at, row) in turned.chunks_exact_mut(group.tiles).enumerate() {
-            rows[at % self.inputs].push(row);
-        }
-        rows.into_par_iter().enumerate().for_each(|(input, mut to)| {
+        let size = ALL * group.tiles;
+        let inputs = turned.par_chunks_exact_mut(size).with_min_len(least(size)).enumerate();
+        inputs.for_each(|(input, to)| {
             let across = self.tiles_across();
             // Whole groups of tiles, and the first columns of one more.
             let line = (across.next_multiple_of(LANES) + 1) * TILE;
@@ -110,8 +107,8 @@ impl Winograd {
                     for (dy, to) in lines.chunks_exact_mut(line).enumerate() {
                         self.padded(plane, y + dy, to);
                     }
-                    let places = tile_row * across..(tile_row + 1) * across;
-                    turn_tiles(&mut to, places.start, places.end, lines, &mut rest[..SIDE * line]);
+                    let places = (tile_row * across, (tile_row + 1) * across);
+                    turn_tiles(to, group.tiles, places, lines, &mut rest[..SIDE * line]);
                 }
             });
         });
@@ -154,7 +151,7 @@ impl Winograd {
                 turn_weights(weights, &weight[first * inputs * 9..][..count * inputs * 9]);
                 for at in 0..ALL {
                     let a = Matrix::new(&weights[at * count * inputs..], count, inputs);
-                    let b = Matrix::new(&turned[at * inputs * tiles..], inputs, tiles);
+                    let b = Matrix::spread(&turned[at * tiles..], inputs, tiles, ALL * tiles);
                     let to = &mut products[at * count * tiles..][..count * tiles];
                     Block::new(to, count, tiles).product(a, b, false);
                 }
@@ -178,7 +175,7 @@ impl Winograd {
 }
 
 wide!(turn_tiles is turn_tiles_inner(
-    to: &mut [&mut [f32]], from: usize, until: usize, lines: &[f32], scratch: &mut [f32]
+    to: &mut [f32], tiles: usize, places: (usize, usize), lines: &[f32], scratch: &mut [f32]
 ));
 wide!(turn_weights is turn_weights_inner(to: &mut [f32], weight: &[f32]));
 wide!(turn_back is turn_back_inner(
@@ -279,12 +276,13 @@ fn turn_product([a, b, c, d, e, f]: [Lanes; SIDE]) -> [Lanes; TILE] {
     [a + one + three, two + 2.0 * four, one + 4.0 * three, two + 8.0 * four + f]
 }
 
-/// A row of tiles, of the six lines that they lie on: first down, then across.
+/// A row of tiles, of the six lines that they lie on: first down, then across. `to` is `36 × tiles`, and the
+/// row has the places from the first to the second.
 #[inline(always)]
 fn turn_tiles_inner(
-    to: &mut [&mut [f32]],
-    from: usize,
-    until: usize,
+    to: &mut [f32],
+    tiles: usize,
+    (from, until): (usize, usize),
     lines: &[f32],
     scratch: &mut [f32],
 ) {
@@ -299,7 +297,7 @@ fn turn_tiles_inner(
             lanes.write(&mut scratch[at * line + x..at * line + end]);
         }
     }
-    for (rows, line) in to.chunks_exact_mut(SIDE).zip(scratch.chunks_exact(line)) {
+    for (rows, line) in to.chunks_exact_mut(SIDE * tiles).zip(scratch.chunks_exact(line)) {
         let groups = line.windows(TILE * (LANES + 1)).step_by(TILE * LANES);
         for (group, values) in groups.enumerate() {
             let Some(values) = values.first_chunk::<{ TILE * (LANES + 1) }>() else { continue };
@@ -310,7 +308,7 @@ fn turn_tiles_inner(
                 // The last two columns of a tile are the next one's first.
                 *column = Lanes::of(|tile| values[tile * TILE + at]);
             }
-            for (row, lanes) in rows.iter_mut().zip(turn_input(columns)) {
+            for (row, lanes) in rows.chunks_exact_mut(tiles).zip(turn_input(columns)) {
                 lanes.write(&mut row[first..end]);
             }
         }

@@ -676,6 +676,20 @@ def refiner_case(kd, base):
     print(name, {k: round(v.std().item(), 3) for k, v in out.items()})
 
 
+def default_reference():
+    """The default checkpoint's networks, which are wide enough for the ways of wide ones."""
+    checkpoint = HERE.parents[2] / "models/atelier-emoji-64"
+    load = lambda kind, part: kind.from_pretrained(checkpoint / part, torch_dtype=torch.float32).eval()
+    unet, vae = load(UNet2DConditionModel, "unet"), load(AutoencoderKL, "vae")
+    g = torch.Generator().manual_seed(5)
+    randn = lambda *shape: torch.randn(shape, generator=g)
+    width, channels = unet.config.cross_attention_dim, unet.config.in_channels
+    out = {"x": randn(2, channels, 16, 16), "context": randn(2, 77, width), "z": randn(2, channels, 16, 12)}
+    out["unet_481"] = unet(out["x"], torch.tensor(481.0), encoder_hidden_states=out["context"]).sample
+    out["vae_decoded"] = vae.decode(out["z"] / vae.config.scaling_factor).sample
+    save_file({k: v.contiguous() for k, v in out.items()}, HERE / "emoji.safetensors")
+
+
 def resize_reference():
     """Latents in other sizes."""
     x = torch.randn(2, 3, 6, 5, generator=torch.Generator().manual_seed(9))
@@ -750,6 +764,7 @@ def main():
     case(kd, "sd2", sd2_unet, sd2_vae, {"hidden_act": "gelu"}, "v_prediction", "!")
     refiner_case(kd, xl_case(kd))
     single.published(HERE)
+    default_reference()
     random_reference()
     motion_reference(kd)
     resize_reference()

@@ -37,7 +37,10 @@ struct Reference {
 
 impl Reference {
     fn of(case: &'static str) -> Self {
-        let file = folder(case).join("reference.safetensors");
+        Self::read(case, &folder(case).join("reference.safetensors"))
+    }
+
+    fn read(case: &'static str, file: &Path) -> Self {
         Self { case, tensors: candle_core::safetensors::load(file, &Device::Cpu).unwrap() }
     }
 
@@ -106,6 +109,19 @@ fn unet_agrees_with_diffusers() {
             reference.compare_array(key, &found);
         }
     }
+}
+
+/// Wide networks are computed in other ways than those of the tiny checkpoints.
+#[test]
+fn the_default_checkpoint_agrees_with_diffusers() {
+    let reference = Reference::read("emoji", &folder("emoji.safetensors"));
+    let checkpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/atelier-emoji-64");
+    let part =
+        |part: &str| Source::folder(&checkpoint.join(part), "diffusion_pytorch_model").unwrap();
+    let (unet, vae) = (Unet::load(&part("unet")).unwrap(), Vae::load(&part("vae")).unwrap());
+    let (x, context) = (reference.array("x"), reference.array("context"));
+    reference.compare_array("unet_481", &unet.forward(x, 481.0, context, None).unwrap());
+    reference.compare_array("vae_decoded", &vae.decode(reference.array("z")).unwrap());
 }
 
 #[test]
