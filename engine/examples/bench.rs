@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use atelier_engine::{
-    Engine, ImageRng, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings, Scheduler, Start,
-    Tensor, TextSettings, Unobserved,
+    Conditioning, Engine, ImageRng, NoiseSource, Padding, SampleJob, Sampler, SamplerSettings,
+    Scheduler, Start, Tensor, TextSettings, Unobserved,
 };
 
 type Done<T> = Result<T, Box<dyn Error>>;
@@ -19,6 +19,9 @@ type Done<T> = Result<T, Box<dyn Error>>;
 fn main() -> Done<()> {
     let folder = std::env::args().nth(1).ok_or("which checkpoint?")?;
     let engine = Engine::load(Path::new(&folder))?;
+    // The texts of pictures are encoded once: they have a case of their own.
+    let encode = |prompt| engine.encode_prompts(&[prompt], TextSettings::default());
+    let texts = [encode(PROMPT)?, encode("")?];
     let mut out = std::io::stdout();
     writeln!(out, "ready")?;
     for line in std::io::stdin().lock().lines() {
@@ -26,7 +29,7 @@ fn main() -> Done<()> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let begin = Instant::now();
         match words.as_slice() {
-            ["step", width, height] => draw(&engine, 1, size(&engine, width, height)?)?,
+            ["step", width, height] => draw(&engine, &texts, 1, size(&engine, width, height)?)?,
             ["decode", width, height] => {
                 let latents = Tensor::zeros([
                     1,
@@ -41,7 +44,7 @@ fn main() -> Done<()> {
             }
             ["picture", steps] => {
                 let (width, height) = (engine.info().native_width, engine.info().native_height);
-                draw(&engine, steps.parse()?, (width, height, true))?;
+                draw(&engine, &texts, steps.parse()?, (width, height, true))?;
             }
             ["memory"] => {
                 writeln!(out, "{}", peak()?)?;
@@ -63,18 +66,21 @@ fn size(engine: &Engine, width: &str, height: &str) -> Done<(usize, usize, bool)
 }
 
 /// Guided steps, and the picture where it is wanted.
-fn draw(engine: &Engine, steps: u32, (width, height, decode): (usize, usize, bool)) -> Done<()> {
+fn draw(
+    engine: &Engine,
+    [cond, uncond]: &[Conditioning; 2],
+    steps: u32,
+    (width, height, decode): (usize, usize, bool),
+) -> Done<()> {
     let shape = engine.info().latent_shape(width, height);
     let mut rng = ImageRng::new(shape, &[7], &[], 0.0, NoiseSource::Cpu, 0);
-    let [cond, uncond] =
-        [PROMPT, ""].map(|prompt| engine.encode_prompts(&[prompt], TextSettings::default()));
     let job = SampleJob {
         sampler: Sampler::Euler,
         scheduler: Scheduler::Uniform,
         steps,
         cfg_scale: 7.0,
-        cond: cond?.into(),
-        uncond: uncond?.into(),
+        cond: cond.clone().into(),
+        uncond: uncond.clone().into(),
         padding: Padding::default(),
         start: Start::Noise(rng.first()),
         shown: None,

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
-use super::product::{Block, Matrix};
+use super::product::{Block, Matrix, ROWS};
 use super::values::{pieces, with};
 use super::winograd::Winograd;
 use crate::checkpoint::LoadError;
@@ -270,7 +270,7 @@ impl Job {
         places.for_each(|(to, plane)| self.lay_out(plane, 0, to));
         let weight = Matrix::new(weight, self.outputs, inner);
         let columns = columns.chunks_exact((inner * pixels).max(1));
-        let at_once = self.outputs.div_ceil(TASKS).next_multiple_of(8);
+        let at_once = self.outputs.div_ceil(TASKS).next_multiple_of(ROWS);
         let tasks = self.pictures(out, x).zip(columns).flat_map(|((out, _), columns)| {
             out.split_rows(at_once).map(move |block| (block, columns))
         });

@@ -14,8 +14,8 @@ const BLOCKS: usize = 16;
 /// Multiplications that are not worth another thread.
 const SMALL: usize = 1 << 19;
 /// Columns of a block are a multiple of this, and rows of [`ROWS`]: what the innermost loop takes at once.
-pub(super) const COLUMNS: usize = 48;
-const ROWS: usize = 8;
+const COLUMNS: usize = 64;
+pub(super) const ROWS: usize = 12;
 
 /// A matrix to read, in any layout.
 #[derive(Clone, Copy)]

@@ -64,8 +64,10 @@ def main():
         ids = tokenizer(prompts, padding="max_length", max_length=77, return_tensors="pt").input_ids
         return text(ids)[0]
 
+    # The texts of pictures are encoded once: they have a case of their own.
+    context = encode([PROMPT, ""])
+
     def steps(count, width, height):
-        context = encode([PROMPT, ""])
         scheduler.set_timesteps(count)
         x = torch.randn(1, 4, height, width, generator=torch.Generator().manual_seed(7)).to(kind)
         x = x * scheduler.init_noise_sigma
