@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::chunks::CHUNK;
 use crate::checkpoint::{Config, LoadError};
+use crate::kernels::Activation;
 
 /// The sizes of a text encoder.
 #[derive(Debug, Deserialize)]
@@ -29,17 +30,9 @@ fn eps() -> f64 {
     1e-5
 }
 
-/// The activation between a layer's two linear maps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Activation {
-    /// `x · sigmoid(1.702 x)`: OpenAI's CLIP, SD 1.
-    QuickGelu,
-    /// Exact gelu: OpenCLIP, SD 2.
-    Gelu,
-}
-
 impl TextConfig {
-    /// Reads and checks the file; `vocabulary` is the tokenizer's size.
+    /// Reads and checks the file, and the activation between a layer's two linear maps; `vocabulary` is the
+    /// tokenizer's size.
     pub(super) fn of(config: &Config, vocabulary: usize) -> Result<(Self, Activation), LoadError> {
         let (source, config): (_, Self) = config.parse(&[])?;
         let heads = config.num_attention_heads;

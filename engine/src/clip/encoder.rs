@@ -3,9 +3,9 @@
 use candle_core::{Device, Result, Tensor};
 
 use super::chunks::{CHUNK, Chunk};
-use super::config::{Activation, TextConfig};
+use super::config::TextConfig;
 use crate::checkpoint::{LoadError, Source};
-use crate::kernels::{LayerNorm, Linear, Mask, attention};
+use crate::kernels::{Activation, LayerNorm, Linear, Mask, attention};
 use crate::weights::Weights;
 
 /// CLIP's text transformer.
@@ -173,10 +173,7 @@ impl Layer {
         let h = attention(&q, &k, &v, self.heads, Mask::Causal)?;
         let x = self.out.forward_onto(&h, x)?;
         let h = self.wide.forward(&self.norm2.forward(&x)?)?;
-        let h = match self.activation {
-            Activation::QuickGelu => (&h * candle_nn::ops::sigmoid(&(&h * 1.702)?)?)?,
-            Activation::Gelu => h.gelu_erf()?,
-        };
+        let h = self.activation.forward(&h)?;
         self.narrow.forward_onto(&h, &x)
     }
 }

@@ -6,6 +6,7 @@
     reason = "a function is compiled for wider instructions only where it is inlined"
 )]
 
+mod activation;
 mod attention;
 mod conv;
 mod linear;
@@ -15,6 +16,7 @@ mod product;
 mod values;
 mod winograd;
 
+pub(crate) use activation::Activation;
 pub(crate) use attention::{Mask, attention};
 pub(crate) use conv::{Conv2d, upsample_nearest};
 pub(crate) use linear::{Linear, gated};

@@ -8,7 +8,7 @@ use super::merging::Merging;
 use super::time::TimeEmbedding;
 use super::transformer::Told;
 use crate::checkpoint::{LoadError, Source, original_names};
-use crate::kernels::{Conv2d, GroupNorm, Linear, Then};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Then};
 
 /// diffusers' `UNet2DConditionModel`.
 #[derive(Clone)]
@@ -159,9 +159,9 @@ impl Unet {
         let told = Told { text, merging };
         let mut time = self.time.forward(&vec![timestep; n])?;
         if let (Some([first, second]), Some(vector)) = (&self.added, vector) {
-            time = (time + second.forward(&first.forward(vector)?.silu()?)?)?;
+            time = (time + second.forward(&Activation::Silu.forward(&first.forward(vector)?)?)?)?;
         }
-        let time = time.silu()?;
+        let time = Activation::Silu.forward(&time)?;
         let x = if self.config.center_input { ((x * 2.0)? - 1.0)? } else { x.clone() };
         let mut x = self.conv_in.forward(&x)?;
         let mut skips = vec![x.clone()];

@@ -3,7 +3,7 @@
 use candle_core::{Device, Result, Tensor};
 
 use crate::checkpoint::LoadError;
-use crate::kernels::Linear;
+use crate::kernels::{Activation, Linear};
 use crate::weights::Weights;
 
 /// Sines and cosines of the timestep through two linear maps.
@@ -57,6 +57,6 @@ impl TimeEmbedding {
         let values = timesteps.iter().flat_map(|t| waves_of(*t, self.width, self.flip, self.shift));
         let values: Vec<f32> = values.collect();
         let waves = Tensor::from_vec(values, (timesteps.len(), self.width), &Device::Cpu)?;
-        self.second.forward(&self.first.forward(&waves)?.silu()?)
+        self.second.forward(&Activation::Silu.forward(&self.first.forward(&waves)?)?)
     }
 }
