@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::product::{Block, Matrix, ROWS};
-use super::values::{pieces, with};
+use super::values::{pieces, planes_with, with};
 use super::winograd::Winograd;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
@@ -116,16 +116,7 @@ impl Conv2d {
     pub(crate) fn forward_onto(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
         let base = base.contiguous()?;
         self.add(x, |_, _, pixels| {
-            with(&base, |base| {
-                with(&self.bias, |bias| {
-                    let plane = |at: usize, plane: &mut [f32]| {
-                        let bias = bias[at % bias.len()];
-                        let base = &base[at * pixels..];
-                        plane.iter_mut().zip(base).for_each(|(to, base)| *to = base + bias);
-                    };
-                    Ok(pieces(base.len(), pixels, plane))
-                })
-            })
+            with(&base, |base| with(&self.bias, |bias| Ok(planes_with(base, bias, pixels))))
         })
     }
 

@@ -1,11 +1,10 @@
 //! Linear layers over the last dimension.
 
 use candle_core::{D, Result, Tensor};
-use rayon::prelude::*;
 
 use super::math::{gelu, wide};
 use super::product::{Block, Matrix};
-use super::values::{pieces, sum_into, with};
+use super::values::{pieces, planes_with, sum_into, with};
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
@@ -153,13 +152,7 @@ impl Linear {
         let outputs = self.outputs();
         let mut out = with(&base, |base| {
             let Some(bias) = &self.bias else { return Ok(base.to_vec()) };
-            with(bias, |bias| {
-                let plane = |at: usize, plane: &mut [f32]| {
-                    let (base, bias) = (&base[at * pixels..], bias[at % outputs]);
-                    plane.iter_mut().zip(base).for_each(|(to, base)| *to = base + bias);
-                };
-                Ok(pieces(base.len(), pixels, plane))
-            })
+            with(bias, |bias| Ok(planes_with(base, bias, pixels)))
         })?;
         with(&x, |x| {
             with(&self.weight, |weight| {
@@ -187,12 +180,12 @@ pub(crate) fn gated(x: &Tensor) -> Result<Tensor> {
     let both = shape.pop().unwrap_or(0);
     let inner = both / 2;
     shape.push(inner);
-    let mut out = vec![0.0; x.elem_count() / 2];
-    with(&x, |x| {
-        let size = (inner * ROWS).max(1);
-        let tasks = out.par_chunks_mut(size).zip(x.par_chunks(2 * size));
-        tasks.for_each(|(out, x)| gate_rows(out, x, inner.max(1)));
-        Ok(())
+    let out = with(&x, |x| {
+        let size = inner * ROWS;
+        let rows = |at: usize, out: &mut [f32]| {
+            gate_rows(out, &x[2 * at * size..][..2 * out.len()], inner.max(1));
+        };
+        Ok(pieces(x.len() / 2, size, rows))
     })?;
     Tensor::from_vec(out, shape, x.device())
 }

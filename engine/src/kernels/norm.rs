@@ -1,10 +1,9 @@
 //! Group and layer normalisation, with the activation that follows a group norm.
 
 use candle_core::{D, Result, Tensor};
-use rayon::prelude::*;
 
 use super::math::{moments, silu, wide};
-use super::values::{least, with};
+use super::values::{pieces, with};
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
@@ -47,19 +46,18 @@ impl GroupNorm {
         let dims = x.dims();
         let (channels, pixels) = (dims[1], dims[2..].iter().product::<usize>());
         let per_group = channels / self.groups;
-        let mut out = vec![0.0; x.elem_count()];
-        with(&x, |x| {
+        let out = with(&x, |x| {
             with(&self.weight, |weight| {
                 with(&self.bias, |bias| {
-                    let size = (per_group * pixels).max(1);
-                    let groups = out.par_chunks_mut(size).zip(x.par_chunks(size));
-                    groups.with_min_len(least(size)).enumerate().for_each(|(index, (out, x))| {
-                        let first = index % self.groups * per_group;
+                    let size = per_group * pixels;
+                    let group = |at: usize, out: &mut [f32]| {
+                        let first = at % self.groups * per_group;
                         let channels = first..first + per_group;
                         let scales = (&weight[channels.clone()], &bias[channels]);
+                        let x = &x[at * size..][..out.len()];
                         normalize_group(out, x, scales, self.eps, then);
-                    });
-                    Ok(())
+                    };
+                    Ok(pieces(x.len(), size, group))
                 })
             })
         })?;
@@ -109,13 +107,15 @@ impl LayerNorm {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
         let width = x.dim(D::Minus1)?.max(1);
-        let mut out = vec![0.0; x.elem_count()];
-        with(&x, |x| {
+        let out = with(&x, |x| {
             with(&self.weight, |weight| {
                 with(&self.bias, |bias| {
-                    let rows = out.par_chunks_mut(width * ROWS).zip(x.par_chunks(width * ROWS));
-                    rows.for_each(|(out, x)| normalize_rows(out, x, (weight, bias), self.eps));
-                    Ok(())
+                    let size = width * ROWS;
+                    let rows = |at: usize, out: &mut [f32]| {
+                        let x = &x[at * size..][..out.len()];
+                        normalize_rows(out, x, (weight, bias), self.eps);
+                    };
+                    Ok(pieces(x.len(), size, rows))
                 })
             })
         })?;

@@ -35,6 +35,15 @@ pub(super) fn pieces(
     values
 }
 
+/// Planes of so many values, each with one more added to all of it; there may be fewer `more` than planes,
+/// which then take turns.
+pub(super) fn planes_with(base: &[f32], more: &[f32], size: usize) -> Vec<f32> {
+    pieces(base.len(), size, |at, plane| {
+        let more = more[at % more.len()];
+        plane.iter_mut().zip(&base[at * size..]).for_each(|(to, base)| *to = base + more);
+    })
+}
+
 /// The sum of two, value by value.
 pub(super) fn sum_into(to: &mut [f32], one: &[f32], other: &[f32]) {
     for ((to, one), other) in to.iter_mut().zip(one).zip(other) {

@@ -11,7 +11,7 @@ use std::ops::{Add, Mul, Sub};
 use rayon::prelude::*;
 
 use super::math::wide;
-use super::product::{Block, Matrix};
+use super::product::{Block, Matrix, ROWS};
 use super::values::least;
 
 /// Values of a tile along one side, and of the inputs that it needs.
@@ -130,8 +130,7 @@ impl Winograd {
 
     fn multiply(&self, out: &mut [f32], turned: &[f32], weight: &[f32], group: Group) {
         let (inputs, tiles) = (self.inputs, group.tiles);
-        // The innermost loop of a product takes rows by six.
-        let at_once = (TASK / (ALL * inputs)).clamp(12, 48) / 12 * 12;
+        let at_once = (TASK / (ALL * inputs)).clamp(ROWS, 4 * ROWS) / ROWS * ROWS;
         let pixels = self.rows * self.across;
         let tasks = self.outputs.div_ceil(at_once);
         // Each task has its outputs of every picture.

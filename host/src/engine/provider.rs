@@ -98,12 +98,13 @@ impl EngineProvider {
     }
 
     fn find(&self, name: Option<&str>) -> Result<Checkpoint, PipelineError> {
-        let all = self.list();
+        // Those beside are for runs that name them.
+        let all = if name.is_some() { self.list() } else { self.among(&[]) };
         let found = match name {
-            None => self.among(&[]).into_iter().next(),
-            Some(name) => self.named_among(&all, name).cloned(),
+            None => all.first(),
+            Some(name) => self.named_among(&all, name),
         };
-        found.ok_or_else(|| self.missing(name, &all))
+        found.cloned().ok_or_else(|| self.missing(name, &all))
     }
 
     /// By its name or title, with folders or without; or by its hash or the beginning of it, where that is
