@@ -2,7 +2,8 @@
 //!
 //! [`Engine::load`] reads Stable Diffusion 1, 2 or XL: a folder in diffusers' layout, where every size
 //! and group count comes from the `config.json` files, or a single file in A1111's layout, where they
-//! are read off the tensors. Weights are safetensors, f16 or f32 on disk and f32 when computing.
+//! are read off the tensors. Weights are safetensors, f16, bf16 or f32 on disk and in
+//! memory, and f32 when computing.
 //!
 //! A picture is made in three calls: [`Engine::encode_prompts`] (or [`Engine::encode_schedules`], for
 //! prompts that change and those of several parts), [`Engine::sample`] and [`Engine::decode`].

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use candle_core::{Result, Tensor};
 
-use crate::checkpoint::{LoadError, hash_rest, metadata};
+use crate::checkpoint::{LoadError, hash_rest};
 use crate::weights::{Delta, Weights};
 use kronecker::Kronecker;
 
@@ -141,9 +141,8 @@ impl Lora {
                 "it is no LoRA that this engine can read: it has no pair of lora_down and lora_up";
             return Err(LoadError::NoCheckpoint { file: file.to_owned(), what: what.to_owned() });
         }
-        let told = metadata(file)?["sshs_model_hash"].as_str().map(str::to_owned);
-        let hash = match told {
-            Some(hash) => hash,
+        let hash = match weights.told("sshs_model_hash") {
+            Some(hash) => hash.to_owned(),
             None => hash_of_weights(file)
                 .map_err(|source| LoadError::Read { file: file.to_owned(), source })?,
         };
@@ -152,7 +151,7 @@ impl Lora {
 
     /// The name that a file says it was saved under, where it says one.
     pub fn alias(file: &Path) -> Option<String> {
-        metadata(file).ok()?["ss_output_name"].as_str().map(str::to_owned)
+        Weights::open(file).ok()?.told("ss_output_name").map(str::to_owned)
     }
 
     /// The file.

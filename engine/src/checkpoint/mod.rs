@@ -11,7 +11,7 @@ pub use error::LoadError;
 pub(crate) use files::{Files, Source, TokenizerFiles};
 pub(crate) use info::hash_rest;
 pub use info::{ModelFile, ModelInfo, Part};
-pub(crate) use single::{autoencoder, metadata, original_names};
+pub(crate) use single::{autoencoder, original_names};
 
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! The network of the text encoder.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::chunks::{CHUNK, Chunk};
 use super::config::TextConfig;
@@ -66,7 +66,7 @@ impl TextModel {
             .map(|i| Layer::load(&w.at("encoder.layers").at(i), &config, activation))
             .collect::<std::result::Result<_, _>>()?;
         Ok(Self {
-            tokens: embeddings.get([config.vocab_size, width], "token_embedding.weight")?,
+            tokens: embeddings.get_kept([config.vocab_size, width], "token_embedding.weight")?,
             positions: embeddings.get([CHUNK, width], "position_embedding.weight")?,
             layers,
             last: LayerNorm::load(&w.at("final_layer_norm"), width, config.layer_norm_eps)?,
@@ -101,8 +101,8 @@ impl TextModel {
     fn embed(&self, chunks: &[Chunk], embeddings: &[Tensor]) -> Result<Tensor> {
         let ids: Vec<u32> = chunks.iter().flat_map(|chunk| chunk.tokens).collect();
         let ids = Tensor::new(ids, &Device::Cpu)?;
-        let mut x =
-            self.tokens.index_select(&ids, 0)?.reshape((chunks.len(), CHUNK, self.width))?;
+        let vectors = self.tokens.index_select(&ids, 0)?.to_dtype(DType::F32)?;
+        let mut x = vectors.reshape((chunks.len(), CHUNK, self.width))?;
         for (row, chunk) in chunks.iter().enumerate() {
             for (at, which) in &chunk.embedded {
                 if let Some(vectors) = embeddings.get(*which) {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::math::{softmax, wide};
 use super::product::{Block, Matrix};
-use super::values::{least, with};
+use super::values::{least, turn, with};
 
 /// Queries that one task takes: their scores stay in a cache.
 const QUERIES: usize = 64;
@@ -69,20 +69,8 @@ pub(crate) fn attention(
 
 /// Each picture's `rows × columns` as `columns × rows`: once, and not for each block of queries.
 fn turned(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    /// Rows of the result that one task writes.
-    const ROWS: usize = 16;
-    let mut out = vec![0.0; values.len()];
-    let pictures = out.chunks_exact_mut((rows * columns).max(1));
-    for (out, values) in pictures.zip(values.chunks_exact((rows * columns).max(1))) {
-        out.par_chunks_mut(rows * ROWS).enumerate().for_each(|(task, out)| {
-            for (row, from) in values.chunks_exact(columns).enumerate() {
-                let from = &from[task * ROWS..];
-                let places = out[row..].iter_mut().step_by(rows);
-                places.zip(from).for_each(|(to, value)| *to = *value);
-            }
-        });
-    }
-    out
+    let pictures = values.chunks_exact((rows * columns).max(1));
+    pictures.flat_map(|picture| turn(picture, rows, 0.0)).collect()
 }
 
 struct Job {

@@ -7,7 +7,7 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::product::{Block, Matrix, ROWS};
-use super::values::{pieces, planes_with, with};
+use super::values::{Values, pieces, planes_with, with, with_values};
 use super::winograd::Winograd;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
@@ -29,7 +29,7 @@ thread_local! {
 /// A square convolution with bias.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv2d {
-    /// `[outputs, inputs · size²]`.
+    /// `[outputs, inputs · size²]`, in half precision where the file has it so.
     weight: Tensor,
     bias: Tensor,
     patch: Patch,
@@ -65,10 +65,8 @@ impl Conv2d {
         size: usize,
     ) -> std::result::Result<Self, LoadError> {
         let kept = w.layer((outputs, inputs * size * size), || {
-            let weight = w.get([outputs, inputs, size, size], "weight")?;
-            let weight = weight
-                .flatten_from(1)
-                .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
+            let weight = w.get_kept([outputs, inputs, size, size], "weight")?;
+            let weight = weight.flatten_from(1).map_err(|source| w.broken(source))?;
             Ok(vec![weight, w.get([outputs], "bias")?])
         })?;
         let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
@@ -142,7 +140,7 @@ impl Conv2d {
         }
         let job = Job { patch: self.patch, inputs, outputs, height, width, rows, across };
         with(&x, |x| {
-            with(&self.weight, |weight| {
+            with_values(&self.weight, |weight| {
                 let winograd = job.winograd(n).filter(Winograd::pays);
                 if self.patch.is_point() {
                     job.points(&mut out, x, weight);
@@ -211,8 +209,8 @@ impl Job {
     }
 
     /// A patch is a pixel.
-    fn points(&self, out: &mut [f32], x: &[f32], weight: &[f32]) {
-        let weight = Matrix::new(weight, self.outputs, self.inputs);
+    fn points(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
+        let weight = Matrix::of(weight, self.outputs, self.inputs);
         for (out, x) in self.pictures(out, x) {
             out.product_among_threads(
                 weight,
@@ -223,9 +221,9 @@ impl Job {
     }
 
     /// Tasks are bands of the pictures.
-    fn many(&self, out: &mut [f32], x: &[f32], weight: &[f32]) {
+    fn many(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
         let square = self.patch.size * self.patch.size;
-        let weight = Matrix::new(weight, self.outputs, self.inputs * square);
+        let weight = Matrix::of(weight, self.outputs, self.inputs * square);
         let lines = (PIXELS / self.across.max(1)).clamp(1, self.rows);
         let bands = self
             .pictures(out, x)
@@ -252,14 +250,14 @@ impl Job {
     }
 
     /// Tasks are outputs of all pictures.
-    fn few(&self, out: &mut [f32], x: &[f32], weight: &[f32]) {
+    fn few(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
         let square = self.patch.size * self.patch.size;
         let (inner, pixels) = (self.inputs * square, self.rows * self.across);
         let mut columns = vec![0.0; x.len() / (self.height * self.width).max(1) * square * pixels];
         let planes = x.par_chunks_exact((self.height * self.width).max(1));
         let places = columns.par_chunks_exact_mut((square * pixels).max(1)).zip(planes);
         places.for_each(|(to, plane)| self.lay_out(plane, 0, to));
-        let weight = Matrix::new(weight, self.outputs, inner);
+        let weight = Matrix::of(weight, self.outputs, inner);
         let columns = columns.chunks_exact((inner * pixels).max(1));
         let at_once = self.outputs.div_ceil(TASKS).next_multiple_of(ROWS);
         let tasks = self.pictures(out, x).zip(columns).flat_map(|((out, _), columns)| {

@@ -4,14 +4,15 @@ use candle_core::{D, Result, Tensor};
 
 use super::math::{gelu, wide};
 use super::product::{Block, Matrix};
-use super::values::{pieces, planes_with, sum_into, with};
+use super::values::{pieces, planes_with, sum_into, turned, with, with_values};
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
 /// `x · Wᵀ (+ b)` for inputs of any rank above one.
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
-    /// `[inputs, outputs]`: so the products need not turn it each time.
+    /// `[inputs, outputs]`: so the products need not turn it each time. In half precision where the file
+    /// has it so.
     weight: Tensor,
     bias: Option<Tensor>,
 }
@@ -24,7 +25,7 @@ impl Linear {
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
         Self::keep(w, (outputs, inputs), || {
-            Ok(vec![w.get([outputs, inputs], "weight")?, w.get([outputs], "bias")?])
+            Ok(vec![w.get_kept([outputs, inputs], "weight")?, w.get([outputs], "bias")?])
         })
     }
 
@@ -34,7 +35,8 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
-        Self::keep(w, (outputs, inputs), || Ok(vec![w.get([outputs, inputs], "weight")?]))
+        let read = || Ok(vec![w.get_kept([outputs, inputs], "weight")?]);
+        Self::keep(w, (outputs, inputs), read)
     }
 
     /// Reads a 1×1 convolution (`[outputs, inputs, 1, 1]`) and its bias: over tokens it is a
@@ -45,30 +47,24 @@ impl Linear {
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
         Self::keep(w, (outputs, inputs), || {
-            let weight = w.get([outputs, inputs, 1, 1], "weight")?;
-            let weight = weight
-                .reshape((outputs, inputs))
-                .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
-            Ok(vec![weight, w.get([outputs], "bias")?])
+            Ok(vec![w.get_kept([outputs, inputs, 1, 1], "weight")?, w.get([outputs], "bias")?])
         })
     }
 
     fn keep(
         w: &Weights,
-        shape: (usize, usize),
+        (outputs, inputs): (usize, usize),
         read: impl FnOnce() -> std::result::Result<Vec<Tensor>, LoadError>,
     ) -> std::result::Result<Self, LoadError> {
         let turned = || {
             let mut tensors = read()?;
             if let Some(weight) = tensors.first_mut() {
-                *weight = weight
-                    .t()
-                    .and_then(|weight| weight.contiguous())
-                    .map_err(|source| LoadError::Weights { file: w.file().to_owned(), source })?;
+                let turn = |weight: &Tensor| turned(&weight.reshape((outputs, inputs))?);
+                *weight = turn(weight).map_err(|source| w.broken(source))?;
             }
             Ok(tensors)
         };
-        let mut tensors = w.layer(shape, turned)?.into_iter();
+        let mut tensors = w.layer((outputs, inputs), turned)?.into_iter();
         let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
         Ok(Self { weight: tensors.next().ok_or_else(missing)?, bias: tensors.next() })
     }
@@ -109,9 +105,9 @@ impl Linear {
         let (inputs, outputs) = self.weight.dims2()?;
         let rows = x.elem_count() / inputs.max(1);
         with(&x, |x| {
-            with(&self.weight, |weight| {
+            with_values(&self.weight, |weight| {
                 let (x, weight) =
-                    (Matrix::new(x, rows, inputs), Matrix::new(weight, inputs, outputs));
+                    (Matrix::new(x, rows, inputs), Matrix::of(weight, inputs, outputs));
                 let block = Block::new(&mut out, rows, outputs);
                 block.product_among_threads(x, weight, true);
                 Ok(())
@@ -130,8 +126,8 @@ impl Linear {
         let (pixels, outputs) = (height * width, self.outputs());
         let mut out = self.begin(n * pixels)?;
         with(&x, |x| {
-            with(&self.weight, |weight| {
-                let weight = Matrix::new(weight, inputs, outputs);
+            with_values(&self.weight, |weight| {
+                let weight = Matrix::of(weight, inputs, outputs);
                 let size = (pixels * outputs).max(1);
                 let pictures =
                     out.chunks_exact_mut(size).zip(x.chunks_exact((inputs * pixels).max(1)));
@@ -155,8 +151,8 @@ impl Linear {
             with(bias, |bias| Ok(planes_with(base, bias, pixels)))
         })?;
         with(&x, |x| {
-            with(&self.weight, |weight| {
-                let weight = Matrix::new(weight, inputs, outputs).transposed();
+            with_values(&self.weight, |weight| {
+                let weight = Matrix::of(weight, inputs, outputs).transposed();
                 let size = (outputs * pixels).max(1);
                 let pictures =
                     out.chunks_exact_mut(size).zip(x.chunks_exact((inputs * pixels).max(1)));

@@ -14,6 +14,7 @@ mod math;
 mod norm;
 mod product;
 mod values;
+mod widen;
 mod winograd;
 
 pub(crate) use activation::Activation;

@@ -5,9 +5,12 @@
 
 #![allow(unsafe_code)]
 
+use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use rayon::prelude::*;
+
+use super::values::Values;
 
 /// Blocks that a result is divided into, where it is large enough.
 const BLOCKS: usize = 16;
@@ -16,11 +19,21 @@ const SMALL: usize = 1 << 19;
 /// Columns of a block are a multiple of this, and rows of [`ROWS`]: what the innermost loop takes at once.
 const COLUMNS: usize = 64;
 pub(super) const ROWS: usize = 12;
+/// Values that are widened at once, about: they stay in the cache of one core, beside what they are
+/// multiplied with.
+const WIDENED: usize = 1 << 16;
+/// Values that are widened before they are multiplied, at most: 16 MB.
+const WIDENED_ONCE: usize = 1 << 22;
+
+thread_local! {
+    static WIDE: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+    static SHARED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 /// A matrix to read, in any layout.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
-    values: &'a [f32],
+    values: Values<'a>,
     rows: usize,
     columns: usize,
     row_step: usize,
@@ -30,11 +43,20 @@ pub(super) struct Matrix<'a> {
 impl<'a> Matrix<'a> {
     /// Row by row.
     pub(super) fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        Self::spread(values, rows, columns, columns)
+        Self::of(Values::Single(values), rows, columns)
+    }
+
+    /// Row by row, in any precision.
+    pub(super) fn of(values: Values<'a>, rows: usize, columns: usize) -> Self {
+        Self::lying(values, rows, columns, columns)
     }
 
     /// Rows that begin `step` values after each other.
     pub(super) fn spread(values: &'a [f32], rows: usize, columns: usize, step: usize) -> Self {
+        Self::lying(Values::Single(values), rows, columns, step)
+    }
+
+    fn lying(values: Values<'a>, rows: usize, columns: usize, step: usize) -> Self {
         let last = rows.saturating_sub(1) * step + columns;
         assert!(rows == 0 || last <= values.len(), "a matrix lies within its values");
         Self { values, rows, columns, row_step: step, column_step: 1 }
@@ -55,12 +77,38 @@ impl<'a> Matrix<'a> {
     pub(super) fn rows(self, first: usize, count: usize) -> Self {
         assert!(first + count <= self.rows, "there are so many rows");
         let from = (first * self.row_step).min(self.values.len());
-        Self { values: &self.values[from..], rows: count, ..self }
+        Self { values: self.values.part(from, self.values.len()), rows: count, ..self }
     }
 
     /// Some of the columns.
     pub(super) fn columns(self, first: usize, count: usize) -> Self {
         self.transposed().rows(first, count).transposed()
+    }
+
+    /// The same in single precision, in `to` where it is not.
+    fn widened<'b>(self, to: &'b mut Vec<f32>) -> Matrix<'b>
+    where
+        'a: 'b,
+    {
+        if self.values.single().is_some() {
+            return self;
+        }
+        if self.column_step != 1 {
+            return self.transposed().widened(to).transposed();
+        }
+        let size = self.rows * self.columns;
+        to.resize(to.len().max(size), 0.0);
+        let rows = to[..size].par_chunks_mut((self.columns * self.rows_at_once()).max(1));
+        rows.enumerate().for_each(|(at, to)| {
+            let from = at * self.rows_at_once() * self.row_step;
+            self.values.part(from, self.values.len()).widen(self.columns, self.row_step, to);
+        });
+        Matrix::new(&to[..size], self.rows, self.columns)
+    }
+
+    /// Rows that are widened by one task.
+    fn rows_at_once(self) -> usize {
+        (WIDENED / self.columns.max(1)).max(1)
     }
 }
 
@@ -126,9 +174,33 @@ impl<'a> Block<'a> {
             .map(move |first| self.part((0, first), self.rows, count.min(self.columns - first)))
     }
 
-    /// Writes `a · b` into it, or adds that to what is there.
+    /// Writes `a · b` into it, or adds that to what is there. What is in half precision is widened piece by
+    /// piece.
     pub(super) fn product(&mut self, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
+        let wide = [a, b].map(|matrix| matrix.values.single().is_some());
+        if wide == [true, true] {
+            self.single_product(a, b, add);
+            return;
+        }
+        // The whole sums at once: their order is that of single precision.
+        let at_once = (WIDENED / a.columns.max(1)).max(1).next_multiple_of(COLUMNS);
+        let [down, across] = wide.map(|wide| if wide { usize::MAX } else { at_once });
+        let whole = self.part((0, 0), self.rows, self.columns);
+        let pieces = whole.split_rows(down).flat_map(|rows| rows.split_columns(across));
+        WIDE.with_borrow_mut(|[first, second]| {
+            for mut piece in pieces {
+                let a = a.rows(piece.at.0 - self.at.0, piece.rows).widened(first);
+                let b = b.columns(piece.at.1 - self.at.1, piece.columns).widened(second);
+                piece.single_product(a, b, add);
+            }
+        });
+    }
+
+    fn single_product(&mut self, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
         let inner = a.columns;
+        let (Some(first), Some(second)) = (a.values.single(), b.values.single()) else {
+            unreachable!("matrices are widened before")
+        };
         assert!(
             (a.rows, b.columns, b.rows) == (self.rows, self.columns, inner),
             "the matrices fit each other"
@@ -150,10 +222,10 @@ impl<'a> Block<'a> {
                 1,
                 row,
                 add,
-                a.values.as_ptr(),
+                first.as_ptr(),
                 column_a,
                 row_a,
-                b.values.as_ptr(),
+                second.as_ptr(),
                 column_b,
                 row_b,
                 if add { 1.0 } else { 0.0 },
@@ -169,8 +241,22 @@ impl<'a> Block<'a> {
     /// The same among threads.
     pub(super) fn product_among_threads(mut self, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
         if self.rows * self.columns * a.columns <= SMALL {
-            self.product(a, b, add);
-        } else if self.rows > self.columns && b.column_step == 1 {
+            return self.product(a, b, add);
+        }
+        let by_rows = self.rows > self.columns && b.column_step == 1;
+        // What every task needs whole is widened once for all of them, where it is not too large.
+        let mut shared = SHARED.take();
+        let once = |matrix: Matrix<'_>| matrix.rows * matrix.columns <= WIDENED_ONCE;
+        match by_rows {
+            true if once(b) => self.blocks_among_threads(a, b.widened(&mut shared), true, add),
+            false if once(a) => self.blocks_among_threads(a.widened(&mut shared), b, false, add),
+            _ => self.blocks_among_threads(a, b, by_rows, add),
+        }
+        SHARED.set(shared);
+    }
+
+    fn blocks_among_threads(self, a: Matrix<'_>, b: Matrix<'_>, by_rows: bool, add: bool) {
+        if by_rows {
             let count = block_of(self.rows, ROWS);
             let blocks: Vec<_> = self.split_rows(count).collect();
             blocks.into_par_iter().for_each(|mut block| {
@@ -224,6 +310,38 @@ mod tests {
                 Block::new(&mut found, rows, columns).product_among_threads(a, b, true);
                 for (found, expected) in found.iter().zip(&expected) {
                     assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_precision_is_widened_whatever_the_layout_and_the_size() {
+        use half::f16;
+
+        // The last ones are larger than what is widened at once, and before.
+        for (rows, inner, columns) in
+            [(3, 0, 5), (2, 7, 300), (500, 70, 90), (3, 2600, 1700), (9000, 33, 1000)]
+        {
+            let halves = |count: usize, speed: f32| -> Vec<f16> {
+                values(count, speed).into_iter().map(f16::from_f32).collect()
+            };
+            let single = |halves: &[f16]| halves.iter().map(|half| half.to_f32()).collect();
+            let (a, b) = (values(rows * inner, 0.7), halves(inner * columns, 1.3));
+            let wide: Vec<f32> = single(&b);
+            let mut expected = vec![0.5; rows * columns];
+            let (a, wide) = (Matrix::new(&a, rows, inner), Matrix::new(&wide, inner, columns));
+            Block::new(&mut expected, rows, columns).product_among_threads(a, wide, true);
+            let b = Matrix::of(Values::Half(&b), inner, columns);
+            let mut found = vec![0.5; rows * columns];
+            Block::new(&mut found, rows, columns).product_among_threads(a, b, true);
+            let mut other = vec![0.5; rows * columns];
+            let (a, b) = (a.transposed(), b.transposed());
+            Block::new(&mut other, columns, rows).product_among_threads(b, a, true);
+            for (at, expected) in expected.iter().enumerate() {
+                let other = other[at % columns * rows + at / columns];
+                for found in [found[at], other] {
+                    assert!((found - expected).abs() < 2e-3, "{found} {expected}");
                 }
             }
         }

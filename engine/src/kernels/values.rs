@@ -1,18 +1,109 @@
 //! Tensors as slices, and slices as tensors.
 
-use candle_core::{Result, Storage, Tensor, bail};
+use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
+use half::{bf16, f16};
 use rayon::prelude::*;
 
-/// Calls `f` with the values of a contiguous tensor of `f32` on the CPU.
-pub(super) fn with<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+use super::widen::{widen_brains, widen_halves};
+
+/// Values to read, in the precision that they are kept in.
+#[derive(Clone, Copy)]
+pub(super) enum Values<'a> {
+    Single(&'a [f32]),
+    Half(&'a [f16]),
+    Brain(&'a [bf16]),
+}
+
+impl<'a> Values<'a> {
+    pub(super) fn len(self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Half(values) => values.len(),
+            Self::Brain(values) => values.len(),
+        }
+    }
+
+    /// Those from `from` up to `until`.
+    pub(super) fn part(self, from: usize, until: usize) -> Self {
+        match self {
+            Self::Single(values) => Self::Single(&values[from..until]),
+            Self::Half(values) => Self::Half(&values[from..until]),
+            Self::Brain(values) => Self::Brain(&values[from..until]),
+        }
+    }
+
+    /// Them where nothing has to be widened.
+    pub(super) fn single(self) -> Option<&'a [f32]> {
+        match self {
+            Self::Single(values) => Some(values),
+            Self::Half(_) | Self::Brain(_) => None,
+        }
+    }
+
+    /// So many of every stretch of `step` as `f32`, beside each other until `to` is full: every half is
+    /// one exactly.
+    pub(super) fn widen(self, columns: usize, step: usize, to: &mut [f32]) {
+        match self {
+            Self::Single(values) => {
+                for (row, to) in to.chunks_exact_mut(columns.max(1)).enumerate() {
+                    to.copy_from_slice(&values[row * step..][..columns]);
+                }
+            }
+            Self::Half(values) => widen_halves(values, (columns, step), to),
+            Self::Brain(values) => widen_brains(values, (columns, step), to),
+        }
+    }
+}
+
+/// Calls `f` with the values of a contiguous tensor on the CPU.
+pub(super) fn with_values<R>(x: &Tensor, f: impl FnOnce(Values<'_>) -> Result<R>) -> Result<R> {
     let (storage, layout) = x.storage_and_layout();
     let Some((start, end)) = layout.contiguous_offsets() else {
         bail!("a kernel needs contiguous values")
     };
-    match &*storage {
-        Storage::Cpu(values) => f(&values.as_slice::<f32>()?[start..end]),
-        Storage::Cuda(_) | Storage::Metal(_) => bail!("a kernel of the CPU got values elsewhere"),
-    }
+    let Storage::Cpu(values) = &*storage else { bail!("a kernel of the CPU got values elsewhere") };
+    f(match values {
+        CpuStorage::F16(values) => Values::Half(&values[start..end]),
+        CpuStorage::BF16(values) => Values::Brain(&values[start..end]),
+        values => Values::Single(&values.as_slice()?[start..end]),
+    })
+}
+
+/// Calls `f` with the values of a contiguous tensor of `f32` on the CPU.
+pub(super) fn with<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    with_values(x, |values| match values.single() {
+        Some(values) => f(values),
+        None => bail!("a kernel computes in single precision"),
+    })
+}
+
+/// A contiguous matrix with rows for columns, in its own precision.
+pub(super) fn turned(x: &Tensor) -> Result<Tensor> {
+    let (rows, columns) = x.dims2()?;
+    let shape = (columns, rows);
+    with_values(x, |values| match values {
+        Values::Single(x) => Tensor::from_vec(turn(x, rows, 0.0), shape, &Device::Cpu),
+        Values::Half(x) => Tensor::from_vec(turn(x, rows, f16::ZERO), shape, &Device::Cpu),
+        Values::Brain(x) => Tensor::from_vec(turn(x, rows, bf16::ZERO), shape, &Device::Cpu),
+    })
+}
+
+/// So many rows as columns: among threads, and in squares that stay in a cache.
+pub(super) fn turn<T: Copy + Send + Sync>(values: &[T], rows: usize, zero: T) -> Vec<T> {
+    const SIDE: usize = 32;
+    let mut out = vec![zero; values.len()];
+    let columns = values.len() / rows.max(1);
+    out.par_chunks_mut((rows * SIDE).max(1)).enumerate().for_each(|(at, out)| {
+        let first = at * SIDE;
+        for begin in (0..rows).step_by(SIDE) {
+            let end = rows.min(begin + SIDE);
+            for (column, out) in out.chunks_exact_mut(rows).enumerate() {
+                let from = values[begin * columns + first + column..].iter().step_by(columns);
+                out[begin..end].iter_mut().zip(from).for_each(|(to, value)| *to = *value);
+            }
+        }
+    });
+    out
 }
 
 /// Values that are not worth another thread.

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::math::wide;
 use super::product::{Block, Matrix, ROWS};
-use super::values::least;
+use super::values::{Values, least};
 
 /// Values of a tile along one side, and of the inputs that it needs.
 const TILE: usize = 4;
@@ -20,6 +20,8 @@ const SIDE: usize = TILE + 2;
 const ALL: usize = SIDE * SIDE;
 /// Kernels that are turned at once.
 const LANES: usize = 16;
+/// Groups of so many that are widened at once.
+const GROUPS: usize = 8;
 /// Turned inputs that are made at once, in values: they stay in the cache that threads share (6 MiB).
 const AT_ONCE: usize = 3 << 19;
 /// Turned weights of one task, in values: they stay in the cache of one core (1 MiB).
@@ -71,7 +73,7 @@ impl Winograd {
     }
 
     /// Adds the convolution of `x` to `out`.
-    pub(super) fn add(&self, out: &mut [f32], x: &[f32], weight: &[f32]) {
+    pub(super) fn add(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
         let across = self.tiles_across();
         let lines = self.pictures * self.tiles_down();
         let at_once = (AT_ONCE / (ALL * self.inputs)).max(FEWEST) / across;
@@ -128,7 +130,7 @@ impl Winograd {
         to[end..].fill(0.0);
     }
 
-    fn multiply(&self, out: &mut [f32], turned: &[f32], weight: &[f32], group: Group) {
+    fn multiply(&self, out: &mut [f32], turned: &[f32], weight: Values<'_>, group: Group) {
         let (inputs, tiles) = (self.inputs, group.tiles);
         let at_once = (TASK / (ALL * inputs)).clamp(ROWS, 4 * ROWS) / ROWS * ROWS;
         let pixels = self.rows * self.across;
@@ -147,7 +149,8 @@ impl Winograd {
                 scratch.resize(scratch.len().max(weights + products), 0.0);
                 let (weights, rest) = scratch.split_at_mut(weights);
                 let products = &mut rest[..products];
-                turn_weights(weights, &weight[first * inputs * 9..][..count * inputs * 9]);
+                let kernels = weight.part(first * inputs * 9, (first + count) * inputs * 9);
+                turn_all_weights(weights, kernels);
                 for at in 0..ALL {
                     let a = Matrix::new(&weights[at * count * inputs..], count, inputs);
                     let b = Matrix::spread(&turned[at * tiles..], inputs, tiles, ALL * tiles);
@@ -173,10 +176,25 @@ impl Winograd {
     }
 }
 
+/// Kernels of 3×3 as `36 × outputs × inputs`.
+fn turn_all_weights(to: &mut [f32], kernels: Values<'_>) {
+    if let Some(kernels) = kernels.single() {
+        turn_weights(to, 0, kernels);
+        return;
+    }
+    let mut wide = [0.0; GROUPS * LANES * 9];
+    for from in (0..kernels.len()).step_by(wide.len()) {
+        let part = kernels.part(from, kernels.len().min(from + wide.len()));
+        let wide = &mut wide[..part.len()];
+        part.widen(part.len(), 0, wide);
+        turn_weights(to, from / 9, wide);
+    }
+}
+
 wide!(turn_tiles is turn_tiles_inner(
     to: &mut [f32], tiles: usize, places: (usize, usize), lines: &[f32], scratch: &mut [f32]
 ));
-wide!(turn_weights is turn_weights_inner(to: &mut [f32], weight: &[f32]));
+wide!(turn_weights is turn_weights_inner(to: &mut [f32], first: usize, weight: &[f32]));
 wide!(turn_back is turn_back_inner(
     lines: &mut [f32], products: &[f32], from: usize, step: usize, across: usize
 ));
@@ -314,9 +332,9 @@ fn turn_tiles_inner(
     }
 }
 
-/// Kernels of 3×3 as `36 × outputs × inputs`.
+/// Kernels of 3×3 in their places of `36 × outputs × inputs`, from the place `first` on.
 #[inline(always)]
-fn turn_weights_inner(to: &mut [f32], weight: &[f32]) {
+fn turn_weights_inner(to: &mut [f32], first: usize, weight: &[f32]) {
     let step = to.len() / ALL;
     // Outputs follow each other here as there, so that a group may have inputs of two.
     for (group, kernels) in weight.chunks(LANES * 9).enumerate() {
@@ -335,7 +353,7 @@ fn turn_weights_inner(to: &mut [f32], weight: &[f32]) {
         for (row, left) in left.into_iter().enumerate() {
             let across = turn_weight([left, middle[row], right[row]]);
             for (column, lanes) in across.into_iter().enumerate() {
-                let begin = (row * SIDE + column) * step + group * LANES;
+                let begin = (row * SIDE + column) * step + first + group * LANES;
                 lanes.write(&mut to[begin..begin + kernels.len() / 9]);
             }
         }

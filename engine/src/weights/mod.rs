@@ -1,22 +1,22 @@
-//! Memory-mapped safetensors: the only module that maps files.
+//! Files of safetensors, tensor by tensor.
 
+mod file;
 mod patches;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use candle_core::safetensors::{Load, MmapedSafetensors};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use crate::checkpoint::LoadError;
+use file::TensorFile;
 pub(crate) use patches::{Delta, Layers, Patches};
 
 /// One safetensors file, seen from a key prefix. Cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct Weights {
-    file: Arc<Path>,
-    map: Arc<MmapedSafetensors>,
+    file: Arc<TensorFile>,
     prefix: String,
     /// For files that name their tensors otherwise than diffusers.
     names: Option<Arc<Names>>,
@@ -45,24 +45,14 @@ impl From<String> for Place {
 }
 
 impl Weights {
-    /// Maps `file` and reads its header.
+    /// Opens `file` and reads its header.
     ///
     /// # Errors
     /// [`LoadError::Missing`] if there is no such file, [`LoadError::Weights`] if it is not a
     /// whole safetensors file.
-    #[allow(unsafe_code)]
     pub(crate) fn open(file: &Path) -> Result<Self, LoadError> {
-        if !file.is_file() {
-            return Err(LoadError::Missing { file: file.to_owned() });
-        }
-        // SAFETY: a memory map is sound as long as nobody changes the file under it. The map lives
-        // only while a checkpoint is loading (every tensor is copied out as f32), and a checkpoint
-        // that is rewritten in that moment is a broken checkpoint for every program.
-        let map = unsafe { MmapedSafetensors::new(file) }
-            .map_err(|source| LoadError::Weights { file: file.to_owned(), source })?;
         Ok(Self {
-            file: file.into(),
-            map: Arc::new(map),
+            file: Arc::new(TensorFile::open(file)?),
             prefix: String::new(),
             names: None,
             layers: Layers::default(),
@@ -71,7 +61,12 @@ impl Weights {
     }
 
     pub(crate) fn file(&self) -> &Path {
-        &self.file
+        self.file.path()
+    }
+
+    /// What the file's metadata has under `key`.
+    pub(crate) fn told(&self, key: &str) -> Option<&str> {
+        self.file.told(key)
     }
 
     /// The same file, asked for tensors under diffusers' names.
@@ -110,8 +105,7 @@ impl Weights {
 
     /// All tensors of the file, by their names in it, with their shapes.
     pub(crate) fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
-        let tensors = self.map.tensors().into_iter();
-        tensors.map(|(key, view)| (key, view.shape().to_vec())).collect()
+        self.file.shapes()
     }
 
     /// The same file below `name`.
@@ -121,7 +115,7 @@ impl Weights {
 
     /// Whether the file has the tensor `name` below this prefix.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.map.get(&self.place(name).key).is_ok()
+        self.file.shape(&self.place(name).key).is_some()
     }
 
     /// The tensor `name` below this prefix, as f32.
@@ -134,9 +128,22 @@ impl Weights {
         shape: [usize; N],
         name: &str,
     ) -> Result<Tensor, LoadError> {
+        self.get_kept(shape, name)?.to_dtype(DType::F32).map_err(|source| self.broken(source))
+    }
+
+    /// The same in half precision where the file has it so, and nothing is added to it: half of the
+    /// memory, and kernels widen it piece by piece.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub(crate) fn get_kept<const N: usize>(
+        &self,
+        shape: [usize; N],
+        name: &str,
+    ) -> Result<Tensor, LoadError> {
         let place = self.place(name);
-        let Ok(view) = self.map.get(&place.key) else {
-            return Err(LoadError::MissingKey { file: self.file.to_path_buf(), key: place.key });
+        let Some(found) = self.file.shape(&place.key) else {
+            return Err(LoadError::MissingKey { file: self.file().to_owned(), key: place.key });
         };
         let mut stored = shape.to_vec();
         if place.transposed {
@@ -146,31 +153,35 @@ impl Weights {
             *rows *= 3;
         }
         // A linear map and a convolution of one place are the same weights.
-        let fits = view.shape() == stored
-            || self.names.is_some() && without_ones(view.shape()) == without_ones(&stored);
+        let fits =
+            found == stored || self.names.is_some() && without_ones(found) == without_ones(&stored);
         if !fits {
             return Err(LoadError::WrongShape {
-                file: self.file.to_path_buf(),
+                file: self.file().to_owned(),
                 key: place.key,
                 expected: stored,
-                found: view.shape().to_vec(),
+                found: found.to_vec(),
             });
         }
+        let mut tensor = self.file.read(&place.key)?;
         let read = || {
-            let mut tensor = view.load(&Device::Cpu)?;
             if let Some(third) = place.third {
                 tensor = tensor.narrow(0, third * shape[0], shape[0])?;
             }
             if place.transposed {
                 tensor = tensor.t()?;
             }
-            let mut tensor = tensor.to_dtype(DType::F32)?.contiguous()?.reshape(&shape[..])?;
-            for delta in self.deltas(name) {
+            let deltas = self.deltas(name);
+            if !(deltas.is_empty() && matches!(tensor.dtype(), DType::F16 | DType::BF16)) {
+                tensor = tensor.to_dtype(DType::F32)?;
+            }
+            tensor = tensor.contiguous()?.reshape(&shape[..])?;
+            for delta in deltas {
                 tensor = (tensor + delta.tensor(&shape)?)?;
             }
             Ok(tensor)
         };
-        read().map_err(|source| LoadError::Weights { file: self.file.to_path_buf(), source })
+        read().map_err(|source| self.broken(source))
     }
 
     /// A tensor whose shape does not matter, as f32.
@@ -178,11 +189,13 @@ impl Weights {
     /// # Errors
     /// As [`get`](Self::get).
     pub(crate) fn get_any(&self, name: &str) -> Result<Tensor, LoadError> {
-        let file = || self.file.to_path_buf();
-        let load = |key: &str| self.map.get(key)?.load(&Device::Cpu)?.to_dtype(DType::F32);
-        let tensor =
-            load(&self.key(name)).map_err(|source| LoadError::Weights { file: file(), source })?;
-        Ok(tensor)
+        let tensor = self.file.read(&self.key(name))?;
+        tensor.to_dtype(DType::F32).map_err(|source| self.broken(source))
+    }
+
+    /// What a failure over this file's tensors is.
+    pub(crate) fn broken(&self, source: candle_core::Error) -> LoadError {
+        LoadError::Weights { file: self.file().to_owned(), source }
     }
 
     fn deltas(&self, name: &str) -> &[Arc<dyn Delta>] {

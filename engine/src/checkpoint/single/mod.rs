@@ -17,7 +17,6 @@ pub(crate) use self::{
 };
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
 use std::path::Path;
 
 use serde_json::{Map, Value, json};
@@ -28,8 +27,6 @@ use crate::weights::Weights;
 
 /// The key of the metadata with what the tensors do not tell.
 const METADATA: &str = "atelier.config";
-/// Headers of checkpoints have some hundred kilobytes.
-const LONGEST_HEADER: u64 = 100_000_000;
 
 const UNET: &str = "model.diffusion_model.";
 const VAE: &str = "first_stage_model.";
@@ -54,7 +51,7 @@ pub(super) fn open(file: &Path) -> Result<Files, LoadError> {
             return Err(foreign(format!("it has no {what}, no tensor begins with {prefix}")));
         }
     }
-    let said = said(file)?;
+    let said = said(&weights)?;
     let said = |part: &str| said.get(part).cloned().unwrap_or(Value::Null);
     let config = |mut value: Value, part: &str| {
         if let (Some(value), Value::Object(said)) = (value.as_object_mut(), said(part)) {
@@ -166,15 +163,14 @@ fn stranger(shapes: &Shapes) -> Option<&'static str> {
 }
 
 /// What the file's metadata says of its configuration.
-fn said(file: &Path) -> Result<Map<String, Value>, LoadError> {
-    let json = |source| LoadError::Json { file: file.to_owned(), source };
-    let told = metadata(file)?;
-    let mut said: Map<String, Value> = match told[METADATA].as_str() {
+fn said(weights: &Weights) -> Result<Map<String, Value>, LoadError> {
+    let json = |source| LoadError::Json { file: weights.file().to_owned(), source };
+    let mut said: Map<String, Value> = match weights.told(METADATA) {
         Some(text) => serde_json::from_str(text).map_err(json)?,
         None => Map::new(),
     };
     // https://github.com/Stability-AI/ModelSpec
-    let prediction = match told["modelspec.prediction_type"].as_str() {
+    let prediction = match weights.told("modelspec.prediction_type") {
         Some("v") => Some("v_prediction"),
         Some("epsilon") => Some("epsilon"),
         _ => None,
@@ -183,25 +179,6 @@ fn said(file: &Path) -> Result<Map<String, Value>, LoadError> {
         said.insert("scheduler".to_owned(), json!({ "prediction_type": prediction }));
     }
     Ok(said)
-}
-
-/// The metadata of a file of safetensors, null without any.
-///
-/// # Errors
-/// [`LoadError::Read`] or [`LoadError::Json`].
-pub(crate) fn metadata(file: &Path) -> Result<Value, LoadError> {
-    let read = || -> std::io::Result<Vec<u8>> {
-        let mut reader = std::fs::File::open(file)?;
-        let mut length = [0; 8];
-        reader.read_exact(&mut length)?;
-        let mut header = Vec::new();
-        reader.take(u64::from_le_bytes(length).min(LONGEST_HEADER)).read_to_end(&mut header)?;
-        Ok(header)
-    };
-    let header = read().map_err(|source| LoadError::Read { file: file.to_owned(), source })?;
-    let json = |source| LoadError::Json { file: file.to_owned(), source };
-    let mut header: Value = serde_json::from_slice(&header).map_err(json)?;
-    Ok(header.get_mut("__metadata__").map(Value::take).unwrap_or_default())
 }
 
 /// The number in `prefix<number>…` of all keys: how many there are, counted from 0.
