@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::chunks::{CHUNK, Chunk};
 use super::config::TextConfig;
 use crate::checkpoint::{LoadError, Source};
-use crate::kernels::{Activation, LayerNorm, Linear, Mask, attention};
+use crate::kernels::{Activation, LayerNorm, Linear, Mask, among_threads, attention};
 use crate::weights::Weights;
 
 /// CLIP's text transformer.
@@ -117,6 +117,15 @@ impl TextModel {
     /// Encodes chunks of tokens to `[chunks, 77, width]`, and the chunks' vectors where they are
     /// wanted.
     pub(crate) fn forward(
+        &self,
+        chunks: &[Chunk],
+        embeddings: &[Tensor],
+        wanted: Wanted,
+    ) -> Result<(Tensor, Option<Tensor>)> {
+        among_threads(|| self.states(chunks, embeddings, wanted))
+    }
+
+    fn states(
         &self,
         chunks: &[Chunk],
         embeddings: &[Tensor],

@@ -22,3 +22,9 @@ pub(crate) use attention::{Mask, attention};
 pub(crate) use conv::{Conv2d, upsample_nearest};
 pub(crate) use linear::{Linear, gated};
 pub(crate) use norm::{GroupNorm, LayerNorm, Then};
+
+/// Runs a network on one of the threads that kernels divide their work among: from any other thread each
+/// of its hundreds of kernels would have to wake one and to be woken by it.
+pub(crate) fn among_threads<R: Send>(network: impl FnOnce() -> R + Send) -> R {
+    rayon::scope(|_| network())
+}

@@ -8,7 +8,7 @@ use super::merging::Merging;
 use super::time::TimeEmbedding;
 use super::transformer::Told;
 use crate::checkpoint::{LoadError, Source, original_names};
-use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Then};
+use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Then, among_threads};
 
 /// diffusers' `UNet2DConditionModel`.
 #[derive(Clone)]
@@ -154,9 +154,19 @@ impl Unet {
         vector: Option<&Tensor>,
         ratio: f64,
     ) -> Result<Tensor> {
-        let (n, _, height, width) = x.dims4()?;
+        let (_, _, height, width) = x.dims4()?;
         let merging = (ratio > 0.0).then_some(Merging { tokens: height * width, ratio });
-        let told = Told { text, merging };
+        among_threads(|| self.answer(x, timestep, Told { text, merging }, vector))
+    }
+
+    fn answer(
+        &self,
+        x: &Tensor,
+        timestep: f64,
+        told: Told<'_>,
+        vector: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let n = x.dim(0)?;
         let mut time = self.time.forward(&vec![timestep; n])?;
         if let (Some([first, second]), Some(vector)) = (&self.added, vector) {
             time = (time + second.forward(&Activation::Silu.forward(&first.forward(vector)?)?)?)?;

@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor};
 use super::coder::{Decoder, Encoder};
 use super::config::VaeConfig;
 use crate::checkpoint::{LoadError, Source};
-use crate::kernels::Conv2d;
+use crate::kernels::{Conv2d, among_threads};
 
 /// diffusers' `AutoencoderKL`.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ impl Vae {
     /// Pictures of -1 to 1 (`[n, 3, h, w]`) to scaled latents: the mean, or with `noise` (unit
     /// normal, the latents' shape) a sample.
     pub(crate) fn encode(&self, x: &Tensor, noise: Option<&Tensor>) -> Result<Tensor> {
-        let mut moments = self.encoder.forward(x)?;
+        let mut moments = among_threads(|| self.encoder.forward(x))?;
         if let Some(conv) = &self.to_moments {
             moments = conv.forward(&moments)?;
         }
@@ -76,6 +76,6 @@ impl Vae {
         if let Some(conv) = &self.from_latents {
             z = conv.forward(&z)?;
         }
-        self.decoder.forward(&z)
+        among_threads(|| self.decoder.forward(&z))
     }
 }
