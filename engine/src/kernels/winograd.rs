@@ -93,41 +93,40 @@ impl Winograd {
     /// Makes `inputs × 36 × tiles` of the pictures.
     fn turn_inputs(&self, turned: &mut [f32], x: &[f32], group: Group) {
         let size = ALL * group.tiles;
+        let bundle = Bundle::of(self.tiles_across());
         let inputs = turned.par_chunks_exact_mut(size).with_min_len(least(size)).enumerate();
         inputs.for_each(|(input, to)| {
-            let across = self.tiles_across();
-            // Whole groups of tiles, and the first columns of one more.
-            let line = (across.next_multiple_of(LANES) + 1) * TILE;
             SCRATCH.with_borrow_mut(|scratch| {
-                scratch.resize(scratch.len().max(2 * SIDE * line), 0.0);
-                let (lines, rest) = scratch.split_at_mut(SIDE * line);
-                for tile_row in 0..group.count {
-                    let at = group.first + tile_row;
-                    let (picture, y) = (at / self.tiles_down(), at % self.tiles_down() * TILE);
-                    let plane = (picture * self.inputs + input) * self.height * self.width;
-                    let plane = &x[plane..][..self.height * self.width];
-                    for (dy, to) in lines.chunks_exact_mut(line).enumerate() {
-                        self.padded(plane, y + dy, to);
+                scratch.resize(scratch.len().max(bundle.values()), 0.0);
+                let (lines, rest) = scratch.split_at_mut(bundle.lines());
+                for first in (0..group.count).step_by(bundle.rows) {
+                    let rows = bundle.rows.min(group.count - first);
+                    lines.fill(0.0);
+                    for (row, to) in
+                        lines.chunks_exact_mut(SIDE * bundle.line).take(rows).enumerate()
+                    {
+                        let at = group.first + first + row;
+                        let (picture, y) = (at / self.tiles_down(), at % self.tiles_down() * TILE);
+                        let plane = (picture * self.inputs + input) * self.height * self.width;
+                        let plane = &x[plane..][..self.height * self.width];
+                        for (dy, to) in to.chunks_exact_mut(bundle.line).enumerate() {
+                            self.padded(plane, y + dy, to);
+                        }
                     }
-                    let places = (tile_row * across, (tile_row + 1) * across);
-                    turn_tiles(to, group.tiles, places, lines, &mut rest[..SIDE * line]);
+                    turn_tiles(to, (first, rows), lines, rest, bundle);
                 }
             });
         });
     }
 
-    /// A line of a picture, counted from the padding on.
+    /// A line of a picture, counted from the padding on, into zeros.
     fn padded(&self, plane: &[f32], y: usize, to: &mut [f32]) {
         let line = y.checked_sub(self.padding);
         let line = line.and_then(|y| plane.get(y * self.width..(y + 1) * self.width));
-        let Some(line) = line else {
-            to.fill(0.0);
-            return;
-        };
-        let end = (self.padding + self.width).min(to.len());
-        to[..self.padding].fill(0.0);
-        to[self.padding..end].copy_from_slice(&line[..end - self.padding]);
-        to[end..].fill(0.0);
+        if let Some(line) = line {
+            let end = (self.padding + self.width).min(to.len());
+            to[self.padding..end].copy_from_slice(&line[..end - self.padding]);
+        }
     }
 
     fn multiply(&self, out: &mut [f32], turned: &[f32], weight: Values<'_>, group: Group) {
@@ -157,22 +156,52 @@ impl Winograd {
                     let to = &mut products[at * count * tiles..][..count * tiles];
                     Block::new(to, count, tiles).product(a, b, false);
                 }
-                let across = self.tiles_across();
                 for (at, plane) in planes.iter_mut().enumerate() {
                     let (picture, output) = (at / count, at % count);
-                    for row in 0..group.count {
-                        let line = group.first + row;
-                        if line / self.tiles_down() == picture {
-                            let y = line % self.tiles_down() * TILE;
-                            let end = (y + TILE).min(self.rows);
-                            let lines = &mut plane[y * self.across..end * self.across];
-                            let from = output * tiles + row * across;
-                            turn_back(lines, products, from, count * tiles, self.across);
-                        }
+                    let (begin, end) = (group.first, group.first + group.count);
+                    let down = self.tiles_down();
+                    let rows = begin.max(picture * down)..end.min((picture + 1) * down);
+                    if !rows.is_empty() {
+                        let first = (rows.start - begin) * self.tiles_across();
+                        let places = (output * tiles + first, rows.len() * self.tiles_across());
+                        let y = (rows.start - picture * down) * TILE;
+                        let lines = &mut plane[y * self.across..];
+                        turn_back(lines, products, places, count * tiles, self.across);
                     }
                 }
             });
         });
+    }
+}
+
+/// Rows of tiles that are turned together, so that narrow pictures fill the lanes.
+#[derive(Clone, Copy)]
+struct Bundle {
+    /// Tiles of a row.
+    across: usize,
+    /// Rows of tiles.
+    rows: usize,
+    /// Values of a line with its padding, and some more.
+    line: usize,
+    /// Places for the values of all rows that begin a tile's line, and some more.
+    room: usize,
+}
+
+impl Bundle {
+    fn of(across: usize) -> Self {
+        let rows = (LANES / across.max(1)).max(1);
+        let room = (rows * across).next_multiple_of(LANES) * TILE + LANES;
+        Self { across, rows, line: (across * TILE).next_multiple_of(LANES) + LANES, room }
+    }
+
+    /// Values of the lines of all its tiles.
+    fn lines(self) -> usize {
+        self.rows * SIDE * self.line
+    }
+
+    /// Values of these and of what is made of them.
+    fn values(self) -> usize {
+        self.lines() + SIDE * self.room + SIDE * self.rows * 2
     }
 }
 
@@ -192,11 +221,11 @@ fn turn_all_weights(to: &mut [f32], kernels: Values<'_>) {
 }
 
 wide!(turn_tiles is turn_tiles_inner(
-    to: &mut [f32], tiles: usize, places: (usize, usize), lines: &[f32], scratch: &mut [f32]
+    to: &mut [f32], rows: (usize, usize), lines: &[f32], scratch: &mut [f32], bundle: Bundle
 ));
 wide!(turn_weights is turn_weights_inner(to: &mut [f32], first: usize, weight: &[f32]));
 wide!(turn_back is turn_back_inner(
-    lines: &mut [f32], products: &[f32], from: usize, step: usize, across: usize
+    lines: &mut [f32], products: &[f32], places: (usize, usize), step: usize, across: usize
 ));
 
 /// Values that are worked on at once; each operation is one instruction where registers are as wide.
@@ -293,43 +322,68 @@ fn turn_product([a, b, c, d, e, f]: [Lanes; SIDE]) -> [Lanes; TILE] {
     [a + one + three, two + 2.0 * four, one + 4.0 * three, two + 8.0 * four + f]
 }
 
-/// A row of tiles, of the six lines that they lie on: first down, then across. `to` is `36 × tiles`, and the
-/// row has the places from the first to the second.
+/// Rows of tiles (the first, and how many), each of the six lines that it lies on: first down, then across.
+/// `to` is `36 × tiles`.
 #[inline(always)]
 fn turn_tiles_inner(
     to: &mut [f32],
-    tiles: usize,
-    (from, until): (usize, usize),
+    (first, rows): (usize, usize),
     lines: &[f32],
     scratch: &mut [f32],
+    bundle: Bundle,
 ) {
-    let line = lines.len() / SIDE;
-    for x in (0..line).step_by(LANES) {
-        let end = (x + LANES).min(line);
-        let mut columns = [Lanes::ZERO; SIDE];
-        for (at, column) in columns.iter_mut().enumerate() {
-            *column = Lanes::read(&lines[at * line + x..at * line + end]);
+    let Bundle { across, line, room, .. } = bundle;
+    let width = across * TILE;
+    let (down, ends) = scratch.split_at_mut(SIDE * room);
+    for (row, lines) in lines.chunks_exact(SIDE * line).take(rows).enumerate() {
+        for x in (0..width).step_by(LANES) {
+            let columns = turn_input(columns_of(lines, line, x));
+            for (at, lanes) in columns.into_iter().enumerate() {
+                // What goes beyond the row is written over by the next one.
+                let begin = at * room + row * width + x;
+                lanes.write(&mut down[begin..begin + LANES]);
+            }
         }
-        for (at, lanes) in turn_input(columns).into_iter().enumerate() {
-            lanes.write(&mut scratch[at * line + x..at * line + end]);
+        // The last tile's two last columns are no other tile's first.
+        for (at, lanes) in turn_input(columns_of(lines, line, width)).into_iter().enumerate() {
+            let begin = (row * SIDE + at) * 2;
+            ends[begin..begin + 2].copy_from_slice(&lanes.0[..2]);
         }
     }
-    for (rows, line) in to.chunks_exact_mut(SIDE * tiles).zip(scratch.chunks_exact(line)) {
-        let groups = line.windows(TILE * (LANES + 1)).step_by(TILE * LANES);
-        for (group, values) in groups.enumerate() {
+    let tiles = to.len() / ALL;
+    let places = rows * across;
+    for (at, to) in to.chunks_exact_mut(SIDE * tiles).enumerate() {
+        for place in (0..places).step_by(LANES) {
+            let values = &down[at * room + place * TILE..];
             let Some(values) = values.first_chunk::<{ TILE * (LANES + 1) }>() else { continue };
-            let first = (from + group * LANES).min(until);
-            let end = until.min(first + LANES);
             let mut columns = [Lanes::ZERO; SIDE];
             for (at, column) in columns.iter_mut().enumerate() {
                 // The last two columns of a tile are the next one's first.
                 *column = Lanes::of(|tile| values[tile * TILE + at]);
             }
-            for (row, lanes) in rows.chunks_exact_mut(tiles).zip(turn_input(columns)) {
-                lanes.write(&mut row[first..end]);
+            for row in place / across..rows.min((place + LANES) / across) {
+                let lane = (row + 1) * across - 1 - place;
+                let end = (row * SIDE + at) * 2;
+                columns[TILE].0[lane] = ends[end];
+                columns[TILE + 1].0[lane] = ends[end + 1];
+            }
+            let begin = first * across + place;
+            let end = begin + LANES.min(places - place);
+            for (row, lanes) in to.chunks_exact_mut(tiles).zip(turn_input(columns)) {
+                lanes.write(&mut row[begin..end]);
             }
         }
     }
+}
+
+/// The values below each other in six lines, from `x` on.
+#[inline(always)]
+fn columns_of(lines: &[f32], line: usize, x: usize) -> [Lanes; SIDE] {
+    let mut columns = [Lanes::ZERO; SIDE];
+    for (at, column) in columns.iter_mut().enumerate() {
+        *column = Lanes::read(&lines[at * line + x..(at + 1) * line]);
+    }
+    columns
 }
 
 /// Kernels of 3×3 in their places of `36 × outputs × inputs`, from the place `first` on.
@@ -360,40 +414,70 @@ fn turn_weights_inner(to: &mut [f32], first: usize, weight: &[f32]) {
     }
 }
 
-/// Adds a row of tiles to the lines of a picture.
+/// Adds rows of tiles to the lines of a picture. `places` are the first and how many.
 #[inline(always)]
-fn turn_back_inner(lines: &mut [f32], products: &[f32], from: usize, step: usize, across: usize) {
+fn turn_back_inner(
+    lines: &mut [f32],
+    products: &[f32],
+    (from, places): (usize, usize),
+    step: usize,
+    across: usize,
+) {
     let tiles = across.div_ceil(TILE);
-    for first in (0..tiles).step_by(LANES) {
-        let count = LANES.min(tiles - first);
-        let mut down = [[Lanes::ZERO; TILE]; SIDE];
-        for (column, down) in down.iter_mut().enumerate() {
-            let mut rows = [Lanes::ZERO; SIDE];
-            for (at, row) in rows.iter_mut().enumerate() {
-                let place = (at * SIDE + column) * step + from + first;
-                *row = Lanes::read(&products[place..place + count]);
-            }
-            *down = turn_product(rows);
-        }
-        for (at, line) in lines.chunks_exact_mut(across).enumerate() {
-            let [a, b, c, d, e, f] = &down;
-            let values = turn_product([a[at], b[at], c[at], d[at], e[at], f[at]]);
-            let line = &mut line[first * TILE..];
-            let (whole, rest) = line.as_chunks_mut::<TILE>();
-            let sum = |tile: usize, x: usize| values[x].0[tile];
-            if let Some(whole) = whole.first_chunk_mut::<LANES>() {
+    let (mut y, mut x) = (0, 0);
+    for first in (0..places).step_by(LANES) {
+        let count = LANES.min(places - first);
+        let products = &products[from + first..];
+        // Sixteen whole tiles beside each other.
+        if count == LANES && x + LANES <= across / TILE {
+            for (at, values) in turned_back(products, step, count).iter().enumerate() {
+                let begin = (y * TILE + at) * across + x * TILE;
+                let line = lines.get_mut(begin..begin + LANES * TILE).unwrap_or_default();
+                let whole = line.as_chunks_mut::<TILE>().0.first_chunk_mut::<LANES>();
+                let Some(whole) = whole else { continue };
                 for (tile, to) in whole.iter_mut().enumerate() {
-                    for (x, to) in to.iter_mut().enumerate() {
-                        *to += sum(tile, x);
-                    }
+                    to.iter_mut().zip(values).for_each(|(to, lanes)| *to += lanes.0[tile]);
                 }
-                continue;
             }
-            for (tile, to) in whole.iter_mut().enumerate() {
-                to.iter_mut().enumerate().for_each(|(x, to)| *to += sum(tile, x));
+            x += LANES;
+            if x == tiles {
+                (y, x) = (y + 1, 0);
             }
-            let tile = whole.len();
-            rest.iter_mut().enumerate().for_each(|(x, to)| *to += sum(tile, x));
+            continue;
+        }
+        let values = turned_back(products, step, count);
+        for tile in 0..count {
+            for (at, values) in values.iter().enumerate() {
+                let begin = (y * TILE + at) * across + x * TILE;
+                // Tiles reach beyond the picture below and on the right.
+                let end = (begin + TILE).min((y * TILE + at + 1) * across);
+                let line = lines.get_mut(begin..end).unwrap_or_default();
+                line.iter_mut().zip(values).for_each(|(to, lanes)| *to += lanes.0[tile]);
+            }
+            x += 1;
+            if x == tiles {
+                (y, x) = (y + 1, 0);
+            }
         }
     }
+}
+
+/// Lines of so many tiles, of products that lie `step` behind each other.
+#[inline(always)]
+fn turned_back(products: &[f32], step: usize, count: usize) -> [[Lanes; TILE]; TILE] {
+    let mut down = [[Lanes::ZERO; TILE]; SIDE];
+    for (column, down) in down.iter_mut().enumerate() {
+        let mut rows = [Lanes::ZERO; SIDE];
+        for (at, row) in rows.iter_mut().enumerate() {
+            let place = (at * SIDE + column) * step;
+            *row = Lanes::read(&products[place..place + count]);
+        }
+        *down = turn_product(rows);
+    }
+    let [a, b, c, d, e, f] = &down;
+    let mut lines = [[Lanes::ZERO; TILE]; TILE];
+    for (at, line) in lines.iter_mut().enumerate() {
+        *line = turn_product([a[at], b[at], c[at], d[at], e[at], f[at]]);
+    }
+    lines
 }
