@@ -1,20 +1,14 @@
 //! Scaled dot-product attention over tokens.
 
-use std::cell::RefCell;
-
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
 use super::math::{softmax, wide};
 use super::product::{Block, Matrix};
-use super::values::{least, turn, with};
+use super::values::{least, turn, with, with_scratch};
 
 /// Queries that one task takes: their scores stay in a cache.
 const QUERIES: usize = 64;
-
-thread_local! {
-    static SCORES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
 
 /// Which keys a query may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,27 +44,24 @@ pub(crate) fn attention(
                         blocks.map(move |block| (row, block))
                     })
                     .collect();
-                let k = turned(k, keys, c);
-                let part = |values, rows, columns, row: usize| {
-                    Matrix::new(values, n * rows, columns).rows(row * rows, rows)
-                };
                 // Scores and what comes of them count alike.
                 let least = least(QUERIES.min(queries) * keys);
-                tasks.into_par_iter().with_min_len(least).for_each(|(row, block)| {
-                    let q = part(q, queries, c, row);
-                    job.attend(block, q, part(&k, c, keys, row), part(v, keys, c, row));
+                with_scratch(k.len(), |turned| {
+                    // Each picture's keys side by side: once, and not for each block of queries.
+                    let size = (keys * c).max(1);
+                    let pictures = turned.chunks_exact_mut(size).zip(k.chunks_exact(size));
+                    pictures.for_each(|(turned, k)| turn(turned, k, keys));
+                    tasks.into_par_iter().with_min_len(least).for_each(|(row, block)| {
+                        let q = Matrix::new(&q[row * queries * c..], queries, c);
+                        let [k, v] = [&*turned, v].map(|values| &values[row * size..]);
+                        job.attend(block, q, Matrix::new(k, c, keys), Matrix::new(v, keys, c));
+                    });
                 });
                 Ok(())
             })
         })
     })?;
     Tensor::from_vec(out, (n, queries, c), q.device())
-}
-
-/// Each picture's `rows × columns` as `columns × rows`: once, and not for each block of queries.
-fn turned(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let pictures = values.chunks_exact((rows * columns).max(1));
-    pictures.flat_map(|picture| turn(picture, rows, 0.0)).collect()
 }
 
 struct Job {
@@ -87,9 +78,7 @@ impl Job {
         let [q, v] = [q.rows(first, count), v].map(|it| it.columns(head, self.width));
         let k = k.rows(head, self.width);
         let scale = 1.0 / (self.width as f32).sqrt();
-        SCORES.with_borrow_mut(|scores| {
-            scores.resize(scores.len().max(count * self.keys), 0.0);
-            let scores = &mut scores[..count * self.keys];
+        with_scratch(count * self.keys, |scores| {
             Block::new(scores, count, self.keys).product(q, k, false);
             let seen = match self.mask {
                 Mask::None => self.keys,

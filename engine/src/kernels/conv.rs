@@ -1,13 +1,11 @@
 //! Two-dimensional convolution: patches laid out as columns, and products of matrices, which leave the
 //! result in NCHW as it is.
 
-use std::cell::RefCell;
-
 use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::product::{Block, Matrix, ROWS};
-use super::values::{Values, pieces, planes_with, with, with_values};
+use super::values::{Values, pieces, planes_with, with, with_scratch, with_values};
 use super::winograd::Winograd;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
@@ -21,10 +19,6 @@ const MANY: usize = 1024;
 const COLUMNS: usize = 1 << 17;
 /// Tasks that the outputs are divided into.
 const TASKS: usize = 16;
-
-thread_local! {
-    static LAID_OUT: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A square convolution with bias.
 #[derive(Clone, Debug)]
@@ -232,8 +226,7 @@ impl Job {
         bands.into_par_iter().for_each(|(mut band, x)| {
             let pixels = band.width();
             let at_once = (COLUMNS / (square * pixels).max(1)).clamp(1, self.inputs);
-            LAID_OUT.with_borrow_mut(|columns| {
-                columns.resize(columns.len().max(at_once * square * pixels), 0.0);
+            with_scratch(at_once * square * pixels, |columns| {
                 for first in (0..self.inputs).step_by(at_once) {
                     let count = at_once.min(self.inputs - first);
                     let planes = &x[first * self.height * self.width..];
@@ -251,9 +244,14 @@ impl Job {
 
     /// Tasks are outputs of all pictures.
     fn few(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
+        let (square, pixels) = (self.patch.size * self.patch.size, self.rows * self.across);
+        let size = x.len() / (self.height * self.width).max(1) * square * pixels;
+        with_scratch(size, |columns| self.few_of(out, x, weight, columns));
+    }
+
+    fn few_of(&self, out: &mut [f32], x: &[f32], weight: Values<'_>, columns: &mut [f32]) {
         let square = self.patch.size * self.patch.size;
         let (inner, pixels) = (self.inputs * square, self.rows * self.across);
-        let mut columns = vec![0.0; x.len() / (self.height * self.width).max(1) * square * pixels];
         let planes = x.par_chunks_exact((self.height * self.width).max(1));
         let places = columns.par_chunks_exact_mut((square * pixels).max(1)).zip(planes);
         places.for_each(|(to, plane)| self.lay_out(plane, 0, to));

@@ -5,12 +5,11 @@
 
 #![allow(unsafe_code)]
 
-use std::cell::RefCell;
 use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
-use super::values::Values;
+use super::values::{Values, with_scratch};
 
 /// Blocks that a result is divided into, where it is large enough.
 const BLOCKS: usize = 16;
@@ -24,11 +23,6 @@ pub(super) const ROWS: usize = 12;
 const WIDENED: usize = 1 << 16;
 /// Values that are widened before they are multiplied, at most: 16 MB.
 const WIDENED_ONCE: usize = 1 << 22;
-
-thread_local! {
-    static WIDE: RefCell<[Vec<f32>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
-    static SHARED: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A matrix to read, in any layout.
 #[derive(Clone, Copy)]
@@ -85,25 +79,22 @@ impl<'a> Matrix<'a> {
         self.transposed().rows(first, count).transposed()
     }
 
-    /// The same in single precision, in `to` where it is not.
-    fn widened<'b>(self, to: &'b mut Vec<f32>) -> Matrix<'b>
-    where
-        'a: 'b,
-    {
+    /// Calls `f` with the same in single precision.
+    fn with_single<R>(self, f: impl FnOnce(Matrix<'_>) -> R) -> R {
         if self.values.single().is_some() {
-            return self;
+            return f(self);
         }
-        if self.column_step != 1 {
-            return self.transposed().widened(to).transposed();
-        }
-        let size = self.rows * self.columns;
-        to.resize(to.len().max(size), 0.0);
-        let rows = to[..size].par_chunks_mut((self.columns * self.rows_at_once()).max(1));
-        rows.enumerate().for_each(|(at, to)| {
-            let from = at * self.rows_at_once() * self.row_step;
-            self.values.part(from, self.values.len()).widen(self.columns, self.row_step, to);
-        });
-        Matrix::new(&to[..size], self.rows, self.columns)
+        let turned = self.column_step != 1;
+        let this = if turned { self.transposed() } else { self };
+        with_scratch(this.rows * this.columns, |to| {
+            let rows = to.par_chunks_mut((this.columns * this.rows_at_once()).max(1));
+            rows.enumerate().for_each(|(at, to)| {
+                let from = at * this.rows_at_once() * this.row_step;
+                this.values.part(from, this.values.len()).widen(this.columns, this.row_step, to);
+            });
+            let single = Matrix::new(to, this.rows, this.columns);
+            f(if turned { single.transposed() } else { single })
+        })
     }
 
     /// Rows that are widened by one task.
@@ -187,13 +178,11 @@ impl<'a> Block<'a> {
         let [down, across] = wide.map(|wide| if wide { usize::MAX } else { at_once });
         let whole = self.part((0, 0), self.rows, self.columns);
         let pieces = whole.split_rows(down).flat_map(|rows| rows.split_columns(across));
-        WIDE.with_borrow_mut(|[first, second]| {
-            for mut piece in pieces {
-                let a = a.rows(piece.at.0 - self.at.0, piece.rows).widened(first);
-                let b = b.columns(piece.at.1 - self.at.1, piece.columns).widened(second);
-                piece.single_product(a, b, add);
-            }
-        });
+        for mut piece in pieces {
+            let a = a.rows(piece.at.0 - self.at.0, piece.rows);
+            let b = b.columns(piece.at.1 - self.at.1, piece.columns);
+            a.with_single(|a| b.with_single(|b| piece.single_product(a, b, add)));
+        }
     }
 
     fn single_product(&mut self, a: Matrix<'_>, b: Matrix<'_>, add: bool) {
@@ -245,14 +234,12 @@ impl<'a> Block<'a> {
         }
         let by_rows = self.rows > self.columns && b.column_step == 1;
         // What every task needs whole is widened once for all of them, where it is not too large.
-        let mut shared = SHARED.take();
         let once = |matrix: Matrix<'_>| matrix.rows * matrix.columns <= WIDENED_ONCE;
         match by_rows {
-            true if once(b) => self.blocks_among_threads(a, b.widened(&mut shared), true, add),
-            false if once(a) => self.blocks_among_threads(a.widened(&mut shared), b, false, add),
+            true if once(b) => b.with_single(|b| self.blocks_among_threads(a, b, true, add)),
+            false if once(a) => a.with_single(|a| self.blocks_among_threads(a, b, false, add)),
             _ => self.blocks_among_threads(a, b, by_rows, add),
         }
-        SHARED.set(shared);
     }
 
     fn blocks_among_threads(self, a: Matrix<'_>, b: Matrix<'_>, by_rows: bool, add: bool) {

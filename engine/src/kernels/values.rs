@@ -1,5 +1,7 @@
 //! Tensors as slices, and slices as tensors.
 
+use std::cell::RefCell;
+
 use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -82,16 +84,21 @@ pub(super) fn turned(x: &Tensor) -> Result<Tensor> {
     let (rows, columns) = x.dims2()?;
     let shape = (columns, rows);
     with_values(x, |values| match values {
-        Values::Single(x) => Tensor::from_vec(turn(x, rows, 0.0), shape, &Device::Cpu),
-        Values::Half(x) => Tensor::from_vec(turn(x, rows, f16::ZERO), shape, &Device::Cpu),
-        Values::Brain(x) => Tensor::from_vec(turn(x, rows, bf16::ZERO), shape, &Device::Cpu),
+        Values::Single(x) => Tensor::from_vec(turned_values(x, rows), shape, &Device::Cpu),
+        Values::Half(x) => Tensor::from_vec(turned_values(x, rows), shape, &Device::Cpu),
+        Values::Brain(x) => Tensor::from_vec(turned_values(x, rows), shape, &Device::Cpu),
     })
 }
 
+fn turned_values<T: Copy + Default + Send + Sync>(values: &[T], rows: usize) -> Vec<T> {
+    let mut out = vec![T::default(); values.len()];
+    turn(&mut out, values, rows);
+    out
+}
+
 /// So many rows as columns: among threads, and in squares that stay in a cache.
-pub(super) fn turn<T: Copy + Send + Sync>(values: &[T], rows: usize, zero: T) -> Vec<T> {
+pub(super) fn turn<T: Copy + Send + Sync>(out: &mut [T], values: &[T], rows: usize) {
     const SIDE: usize = 32;
-    let mut out = vec![zero; values.len()];
     let columns = values.len() / rows.max(1);
     out.par_chunks_mut((rows * SIDE).max(1)).enumerate().for_each(|(at, out)| {
         let first = at * SIDE;
@@ -103,7 +110,21 @@ pub(super) fn turn<T: Copy + Send + Sync>(values: &[T], rows: usize, zero: T) ->
             }
         }
     });
-    out
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls `f` with room for so many values, whatever they are: memory that this thread used before needs
+/// not be cleared again.
+pub(super) fn with_scratch<R>(size: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+    // Taken away meanwhile: while other threads work on it, this one may begin something else.
+    let mut values = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    values.resize(values.len().max(size), 0.0);
+    let result = f(&mut values[..size]);
+    SCRATCH.with_borrow_mut(|all| all.push(values));
+    result
 }
 
 /// Values that are not worth another thread.

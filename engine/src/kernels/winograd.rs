@@ -5,14 +5,13 @@
 //! by one: 36 products of matrices, inputs × tiles. The weights are turned in the cache each time, as
 //! keeping them would take four times their memory.
 
-use std::cell::RefCell;
 use std::ops::{Add, Mul, Sub};
 
 use rayon::prelude::*;
 
 use super::math::wide;
 use super::product::{Block, Matrix, ROWS};
-use super::values::{Values, least};
+use super::values::{Values, least, with_scratch};
 
 /// Values of a tile along one side, and of the inputs that it needs.
 const TILE: usize = 4;
@@ -28,10 +27,6 @@ const AT_ONCE: usize = 3 << 19;
 const TASK: usize = 1 << 18;
 /// Fewer tiles, inputs or outputs are faster without.
 const FEWEST: usize = 32;
-
-thread_local! {
-    static SCRATCH: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-}
 
 /// A convolution of 3×3 with stride 1 of one batch.
 #[derive(Clone, Copy)]
@@ -80,13 +75,13 @@ impl Winograd {
         // Groups of one size, and not a small one at the end.
         let groups = lines.div_ceil(at_once.max(1));
         let at_once = lines.div_ceil(groups.max(1));
-        let mut turned = vec![0.0; ALL * self.inputs * at_once * across];
         for first in (0..lines).step_by(at_once) {
             let count = at_once.min(lines - first);
             let group = Group { first, count, tiles: count * across };
-            let turned = &mut turned[..ALL * self.inputs * group.tiles];
-            self.turn_inputs(turned, x, group);
-            self.multiply(out, turned, weight, group);
+            with_scratch(ALL * self.inputs * group.tiles, |turned| {
+                self.turn_inputs(turned, x, group);
+                self.multiply(out, turned, weight, group);
+            });
         }
     }
 
@@ -96,8 +91,7 @@ impl Winograd {
         let bundle = Bundle::of(self.tiles_across());
         let inputs = turned.par_chunks_exact_mut(size).with_min_len(least(size)).enumerate();
         inputs.for_each(|(input, to)| {
-            SCRATCH.with_borrow_mut(|scratch| {
-                scratch.resize(scratch.len().max(bundle.values()), 0.0);
+            with_scratch(bundle.values(), |scratch| {
                 let (lines, rest) = scratch.split_at_mut(bundle.lines());
                 for first in (0..group.count).step_by(bundle.rows) {
                     let rows = bundle.rows.min(group.count - first);
@@ -144,10 +138,8 @@ impl Winograd {
             let first = task * at_once;
             let count = at_once.min(self.outputs - first);
             let (weights, products) = (ALL * count * inputs, ALL * count * tiles);
-            SCRATCH.with_borrow_mut(|scratch| {
-                scratch.resize(scratch.len().max(weights + products), 0.0);
-                let (weights, rest) = scratch.split_at_mut(weights);
-                let products = &mut rest[..products];
+            with_scratch(weights + products, |scratch| {
+                let (weights, products) = scratch.split_at_mut(weights);
                 let kernels = weight.part(first * inputs * 9, (first + count) * inputs * 9);
                 turn_all_weights(weights, kernels);
                 for at in 0..ALL {

@@ -24,6 +24,10 @@ pub(crate) struct Weights {
     patches: Option<Arc<Patches>>,
 }
 
+/// Values from which on a layer is worth the widening: smaller ones are a twentieth of the weights of
+/// SD 1.5.
+const LARGE: usize = 1 << 20;
+
 /// Where a file has the tensor that diffusers has under a name.
 pub(crate) type Names = dyn Fn(&str) -> Place + Send + Sync;
 
@@ -131,8 +135,8 @@ impl Weights {
         self.get_kept(shape, name)?.to_dtype(DType::F32).map_err(|source| self.broken(source))
     }
 
-    /// The same in half precision where the file has it so, and nothing is added to it: half of the
-    /// memory, and kernels widen it piece by piece.
+    /// The same in half precision where the file has it so, it is large and nothing is added to it: half
+    /// of the memory, and kernels widen it piece by piece.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -172,7 +176,8 @@ impl Weights {
                 tensor = tensor.t()?;
             }
             let deltas = self.deltas(name);
-            if !(deltas.is_empty() && matches!(tensor.dtype(), DType::F16 | DType::BF16)) {
+            let half = matches!(tensor.dtype(), DType::F16 | DType::BF16);
+            if !(half && deltas.is_empty() && tensor.elem_count() >= LARGE) {
                 tensor = tensor.to_dtype(DType::F32)?;
             }
             tensor = tensor.contiguous()?.reshape(&shape[..])?;
