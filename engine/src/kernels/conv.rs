@@ -5,7 +5,7 @@ use candle_core::{Result, Tensor, bail};
 use rayon::prelude::*;
 
 use super::product::{Block, Matrix, ROWS};
-use super::values::{Values, pieces, planes_with, with, with_scratch, with_values};
+use super::values::{Values, least, pieces, planes_with, turned, with, with_scratch, with_values};
 use super::winograd::Winograd;
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
@@ -23,7 +23,7 @@ const TASKS: usize = 16;
 /// A square convolution with bias.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv2d {
-    /// `[outputs, inputs · size²]`, in half precision where the file has it so.
+    /// `[outputs, size² · inputs]`, in half precision where the file has it so.
     weight: Tensor,
     bias: Tensor,
     patch: Patch,
@@ -60,7 +60,7 @@ impl Conv2d {
     ) -> std::result::Result<Self, LoadError> {
         let kept = w.layer((outputs, inputs * size * size), || {
             let weight = w.get_kept([outputs, inputs, size, size], "weight")?;
-            let weight = weight.flatten_from(1).map_err(|source| w.broken(source))?;
+            let weight = by_places(&weight).map_err(|source| w.broken(source))?;
             Ok(vec![weight, w.get([outputs], "bias")?])
         })?;
         let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
@@ -152,6 +152,12 @@ impl Conv2d {
     }
 }
 
+/// Kernels (`[outputs, inputs, size, size]`) as `[outputs, size² · inputs]`: what is worked on together
+/// lies beside each other.
+fn by_places(kernels: &Tensor) -> Result<Tensor> {
+    turned(&kernels.flatten_from(2)?)?.flatten_from(1)
+}
+
 /// With `count` values of the far side at each end of a dimension.
 fn around(x: &Tensor, dim: usize, count: usize) -> Result<Tensor> {
     let len = x.dim(dim)?;
@@ -224,19 +230,17 @@ impl Job {
             .flat_map(|(out, x)| out.split_columns(lines * self.across).map(move |band| (band, x)));
         let bands: Vec<_> = bands.collect();
         bands.into_par_iter().for_each(|(mut band, x)| {
-            let pixels = band.width();
-            let at_once = (COLUMNS / (square * pixels).max(1)).clamp(1, self.inputs);
-            with_scratch(at_once * square * pixels, |columns| {
-                for first in (0..self.inputs).step_by(at_once) {
-                    let count = at_once.min(self.inputs - first);
-                    let planes = &x[first * self.height * self.width..];
-                    let planes = planes.chunks_exact(self.height * self.width).take(count);
-                    let columns = &mut columns[..count * square * pixels];
-                    let places = columns.chunks_exact_mut(square * pixels).zip(planes);
-                    let line = band.first_column() / self.across;
-                    places.for_each(|(to, plane)| self.lay_out(plane, line, to));
-                    let weight = weight.columns(first * square, count * square);
-                    band.product(weight, Matrix::new(columns, count * square, pixels), true);
+            let (pixels, line) = (band.width(), band.first_column() / self.across);
+            let (inner, at_once) = (self.inputs * square, (COLUMNS / pixels.max(1)).max(1));
+            with_scratch(at_once.min(inner) * pixels, |columns| {
+                for first in (0..inner).step_by(at_once) {
+                    let count = at_once.min(inner - first);
+                    let columns = &mut columns[..count * pixels];
+                    for (at, to) in columns.chunks_exact_mut(pixels).enumerate() {
+                        self.lay_out(x, first + at, line, to);
+                    }
+                    let weight = weight.columns(first, count);
+                    band.product(weight, Matrix::new(columns, count, pixels), true);
                 }
             });
         });
@@ -252,9 +256,11 @@ impl Job {
     fn few_of(&self, out: &mut [f32], x: &[f32], weight: Values<'_>, columns: &mut [f32]) {
         let square = self.patch.size * self.patch.size;
         let (inner, pixels) = (self.inputs * square, self.rows * self.across);
-        let planes = x.par_chunks_exact((self.height * self.width).max(1));
-        let places = columns.par_chunks_exact_mut((square * pixels).max(1)).zip(planes);
-        places.for_each(|(to, plane)| self.lay_out(plane, 0, to));
+        let lines = columns.par_chunks_exact_mut(pixels.max(1)).with_min_len(least(pixels));
+        lines.enumerate().for_each(|(at, to)| {
+            let picture = at / inner * self.inputs * self.height * self.width;
+            self.lay_out(&x[picture..], at % inner, 0, to);
+        });
         let weight = Matrix::of(weight, self.outputs, inner);
         let columns = columns.chunks_exact((inner * pixels).max(1));
         let at_once = self.outputs.div_ceil(TASKS).next_multiple_of(ROWS);
@@ -270,32 +276,33 @@ impl Job {
         });
     }
 
-    /// The patches of one input as columns, `size²` rows of them, from line `first` of the result on.
-    fn lay_out(&self, plane: &[f32], first: usize, to: &mut [f32]) {
+    /// A line of the columns of one picture, a place of the patches and an input, from line `first` of
+    /// the result on.
+    fn lay_out(&self, picture: &[f32], at: usize, first: usize, to: &mut [f32]) {
         let Patch { size, stride, padding, .. } = self.patch;
         let across = self.across;
-        for (at, to) in to.chunks_exact_mut(to.len() / (size * size)).enumerate() {
-            let (dy, dx) = (at / size, at % size);
-            // Outputs before `from` and from `until` on lie over the padding.
-            let from = padding.saturating_sub(dx).div_ceil(stride).min(across);
-            let until = (self.width + padding).saturating_sub(dx).div_ceil(stride);
-            let until = until.clamp(from, across);
-            for (y, to) in to.chunks_exact_mut(across).enumerate() {
-                let line = ((first + y) * stride + dy)
-                    .checked_sub(padding)
-                    .and_then(|y| plane.get(y * self.width..(y + 1) * self.width));
-                let Some(line) = line.filter(|_| from < until) else {
-                    to.fill(0.0);
-                    continue;
-                };
-                to[..from].fill(0.0);
-                to[until..].fill(0.0);
-                let (to, line) = (&mut to[from..until], &line[from * stride + dx - padding..]);
-                if stride == 1 {
-                    to.copy_from_slice(&line[..to.len()]);
-                } else {
-                    to.iter_mut().zip(line.iter().step_by(stride)).for_each(|(to, x)| *to = *x);
-                }
+        let (place, input) = (at / self.inputs, at % self.inputs);
+        let (dy, dx) = (place / size, place % size);
+        let plane = &picture[input * self.height * self.width..][..self.height * self.width];
+        // Outputs before `from` and from `until` on lie over the padding.
+        let from = padding.saturating_sub(dx).div_ceil(stride).min(across);
+        let until = (self.width + padding).saturating_sub(dx).div_ceil(stride);
+        let until = until.clamp(from, across);
+        for (y, to) in to.chunks_exact_mut(across).enumerate() {
+            let line = ((first + y) * stride + dy)
+                .checked_sub(padding)
+                .and_then(|y| plane.get(y * self.width..(y + 1) * self.width));
+            let Some(line) = line.filter(|_| from < until) else {
+                to.fill(0.0);
+                continue;
+            };
+            to[..from].fill(0.0);
+            to[until..].fill(0.0);
+            let (to, line) = (&mut to[from..until], &line[from * stride + dx - padding..]);
+            if stride == 1 {
+                to.copy_from_slice(&line[..to.len()]);
+            } else {
+                to.iter_mut().zip(line.iter().step_by(stride)).for_each(|(to, x)| *to = *x);
             }
         }
     }
@@ -358,7 +365,7 @@ mod tests {
                 let (rows, across) = (patch.outputs(height), patch.outputs(width));
                 let job = Job { patch, inputs, outputs, height, width, rows, across };
                 assert!(job.winograd(n).unwrap().pays(), "or nothing is tested");
-                let weight = kernel.flatten_from(1).unwrap();
+                let weight = by_places(&kernel).unwrap();
                 let conv = Conv2d { weight, bias: bias.clone(), patch };
                 let found = conv.forward(&x).unwrap();
                 let expected = x.conv2d(&kernel, padding, 1, 1, 1).unwrap();
@@ -387,7 +394,7 @@ mod tests {
                 let kernel = waves(&[4, 3, size, size], 0.71);
                 let bias = waves(&[4], 1.3);
                 let patch = Patch { size, stride, padding, around: false };
-                let weight = kernel.flatten_from(1).unwrap();
+                let weight = by_places(&kernel).unwrap();
                 let conv = Conv2d { weight, bias: bias.clone(), patch };
                 let found = conv.forward(&x).unwrap();
                 let expected = x.conv2d(&kernel, padding, stride, 1, 1).unwrap();

@@ -59,7 +59,8 @@ impl Linear {
         let turned = || {
             let mut tensors = read()?;
             if let Some(weight) = tensors.first_mut() {
-                let turn = |weight: &Tensor| turned(&weight.reshape((outputs, inputs))?);
+                let turn =
+                    |weight: &Tensor| turned(&weight.reshape((1, outputs, inputs))?)?.squeeze(0);
                 *weight = turn(weight).map_err(|source| w.broken(source))?;
             }
             Ok(tensors)

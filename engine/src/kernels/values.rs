@@ -79,20 +79,29 @@ pub(super) fn with<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result
     })
 }
 
-/// A contiguous matrix with rows for columns, in its own precision.
+/// Contiguous matrices (`[n, rows, columns]`) with rows for columns, in their own precision.
 pub(super) fn turned(x: &Tensor) -> Result<Tensor> {
-    let (rows, columns) = x.dims2()?;
-    let shape = (columns, rows);
+    let (n, rows, columns) = x.dims3()?;
+    let shape = (n, columns, rows);
     with_values(x, |values| match values {
-        Values::Single(x) => Tensor::from_vec(turned_values(x, rows), shape, &Device::Cpu),
-        Values::Half(x) => Tensor::from_vec(turned_values(x, rows), shape, &Device::Cpu),
-        Values::Brain(x) => Tensor::from_vec(turned_values(x, rows), shape, &Device::Cpu),
+        Values::Single(x) => {
+            Tensor::from_vec(turned_values(x, (rows, columns)), shape, &Device::Cpu)
+        }
+        Values::Half(x) => Tensor::from_vec(turned_values(x, (rows, columns)), shape, &Device::Cpu),
+        Values::Brain(x) => {
+            Tensor::from_vec(turned_values(x, (rows, columns)), shape, &Device::Cpu)
+        }
     })
 }
 
-fn turned_values<T: Copy + Default + Send + Sync>(values: &[T], rows: usize) -> Vec<T> {
+fn turned_values<T: Copy + Default + Send + Sync>(
+    values: &[T],
+    (rows, columns): (usize, usize),
+) -> Vec<T> {
     let mut out = vec![T::default(); values.len()];
-    turn(&mut out, values, rows);
+    let size = (rows * columns).max(1);
+    let matrices = out.par_chunks_exact_mut(size).zip(values.par_chunks_exact(size));
+    matrices.for_each(|(out, values)| turn(out, values, rows));
     out
 }
 

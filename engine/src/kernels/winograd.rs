@@ -19,8 +19,6 @@ const SIDE: usize = TILE + 2;
 const ALL: usize = SIDE * SIDE;
 /// Kernels that are turned at once.
 const LANES: usize = 16;
-/// Groups of so many that are widened at once.
-const GROUPS: usize = 8;
 /// Turned inputs that are made at once, in values: they stay in the cache that threads share (6 MiB).
 const AT_ONCE: usize = 3 << 19;
 /// Turned weights of one task, in values: they stay in the cache of one core (1 MiB).
@@ -137,15 +135,16 @@ impl Winograd {
         planes.into_par_iter().enumerate().for_each(|(task, mut planes)| {
             let first = task * at_once;
             let count = at_once.min(self.outputs - first);
-            let (weights, products) = (ALL * count * inputs, ALL * count * tiles);
+            let [weight_step, step] = [count * inputs, count * tiles].map(apart);
+            let (weights, products) = (ALL * weight_step, ALL * step);
             with_scratch(weights + products, |scratch| {
                 let (weights, products) = scratch.split_at_mut(weights);
                 let kernels = weight.part(first * inputs * 9, (first + count) * inputs * 9);
-                turn_all_weights(weights, kernels);
+                turn_all_weights(weights, kernels, inputs);
                 for at in 0..ALL {
-                    let a = Matrix::new(&weights[at * count * inputs..], count, inputs);
+                    let a = Matrix::new(&weights[at * weight_step..], count, inputs);
                     let b = Matrix::spread(&turned[at * tiles..], inputs, tiles, ALL * tiles);
-                    let to = &mut products[at * count * tiles..][..count * tiles];
+                    let to = &mut products[at * step..][..count * tiles];
                     Block::new(to, count, tiles).product(a, b, false);
                 }
                 for (at, plane) in planes.iter_mut().enumerate() {
@@ -158,12 +157,20 @@ impl Winograd {
                         let places = (output * tiles + first, rows.len() * self.tiles_across());
                         let y = (rows.start - picture * down) * TILE;
                         let lines = &mut plane[y * self.across..];
-                        turn_back(lines, products, places, count * tiles, self.across);
+                        turn_back(lines, products, places, step, self.across);
                     }
                 }
             });
         });
     }
+}
+
+/// How far 36 stretches of so many values begin behind each other: a cache puts what is 4 KiB apart into one
+/// place, of which it has few.
+fn apart(values: usize) -> usize {
+    /// Values of a line of the cache.
+    const LINE: usize = 16;
+    values.div_ceil(LINE) / 2 * 2 * LINE + LINE
 }
 
 /// Rows of tiles that are turned together, so that narrow pictures fill the lanes.
@@ -197,18 +204,17 @@ impl Bundle {
     }
 }
 
-/// Kernels of 3×3 as `36 × outputs × inputs`.
-fn turn_all_weights(to: &mut [f32], kernels: Values<'_>) {
-    if let Some(kernels) = kernels.single() {
-        turn_weights(to, 0, kernels);
-        return;
-    }
-    let mut wide = [0.0; GROUPS * LANES * 9];
-    for from in (0..kernels.len()).step_by(wide.len()) {
-        let part = kernels.part(from, kernels.len().min(from + wide.len()));
-        let wide = &mut wide[..part.len()];
-        part.widen(part.len(), 0, wide);
-        turn_weights(to, from / 9, wide);
+/// Kernels of 3×3 (`outputs × 9 × inputs`) as `36 × outputs × inputs`.
+fn turn_all_weights(to: &mut [f32], kernels: Values<'_>, inputs: usize) {
+    for first in (0..kernels.len() / 9).step_by(inputs.max(1)) {
+        let kernels = kernels.part(first * 9, (first + inputs) * 9);
+        match kernels.single() {
+            Some(kernels) => turn_weights(to, first, kernels),
+            None => with_scratch(kernels.len(), |single| {
+                kernels.widen(kernels.len(), 0, single);
+                turn_weights(to, first, single);
+            }),
+        }
     }
 }
 
@@ -300,7 +306,7 @@ fn turn_input([a, b, c, d, e, f]: [Lanes; SIDE]) -> [Lanes; SIDE] {
 
 /// Six values for three, of weights.
 #[inline(always)]
-fn turn_weight([a, b, c]: [Lanes; 3]) -> [Lanes; SIDE] {
+fn turn_weight([a, b, c]: [f32; 3]) -> [f32; SIDE] {
     const SIXTH: f32 = 1.0 / 6.0;
     let (ends, middle) = (-SIXTH * (a + c), -SIXTH * b);
     let (ends2, middle2) = (SIXTH * (0.25 * a + c), (0.5 * SIXTH) * b);
@@ -378,32 +384,47 @@ fn columns_of(lines: &[f32], line: usize, x: usize) -> [Lanes; SIDE] {
     columns
 }
 
-/// Kernels of 3×3 in their places of `36 × outputs × inputs`, from the place `first` on.
+/// An output's kernels of 3×3 (`9 × inputs`) in their places of `36 × outputs × inputs`, from `first` on.
 #[inline(always)]
-fn turn_weights_inner(to: &mut [f32], first: usize, weight: &[f32]) {
-    let step = to.len() / ALL;
-    // Outputs follow each other here as there, so that a group may have inputs of two.
-    for (group, kernels) in weight.chunks(LANES * 9).enumerate() {
-        let mut places = [Lanes::ZERO; 9];
-        for (at, place) in places.iter_mut().enumerate() {
-            *place = match kernels.first_chunk::<{ LANES * 9 }>() {
-                Some(kernels) => Lanes::of(|lane| kernels[lane * 9 + at]),
-                None => Lanes::of(|lane| kernels.get(lane * 9 + at).copied().unwrap_or(0.0)),
-            };
+fn turn_weights_inner(to: &mut [f32], first: usize, kernels: &[f32]) {
+    let (step, inputs) = (to.len() / ALL, kernels.len() / 9);
+    for input in (0..inputs).step_by(LANES) {
+        let count = LANES.min(inputs - input);
+        let mut places = [[0.0; LANES]; 9];
+        for (place, kernels) in places.iter_mut().zip(kernels.chunks_exact(inputs)) {
+            let kernels = &kernels[input..input + count];
+            match kernels.first_chunk() {
+                Some(whole) => *place = *whole,
+                None => place[..count].copy_from_slice(kernels),
+            }
         }
-        let mut down = [[Lanes::ZERO; SIDE]; 3];
-        for (x, down) in down.iter_mut().enumerate() {
-            *down = turn_weight([places[x], places[3 + x], places[6 + x]]);
-        }
-        let [left, middle, right] = down;
-        for (row, left) in left.into_iter().enumerate() {
-            let across = turn_weight([left, middle[row], right[row]]);
-            for (column, lanes) in across.into_iter().enumerate() {
-                let begin = (row * SIDE + column) * step + first + group * LANES;
-                lanes.write(&mut to[begin..begin + kernels.len() / 9]);
+        for (turned, to) in turn_kernels(&places).iter().zip(to.chunks_exact_mut(step)) {
+            let to = &mut to[first + input..first + input + count];
+            match to.first_chunk_mut() {
+                Some(whole) => *whole = *turned,
+                None => to.copy_from_slice(&turned[..count]),
             }
         }
     }
+}
+
+/// Sixteen kernels, each place of theirs beside each other.
+#[inline(always)]
+fn turn_kernels(places: &[[f32; LANES]; 9]) -> [[f32; LANES]; ALL] {
+    let mut turned = [[0.0; LANES]; ALL];
+    // One kernel after another to read; the compiler takes as many at once as registers hold.
+    for lane in 0..LANES {
+        let column =
+            |x: usize| turn_weight([places[x][lane], places[3 + x][lane], places[6 + x][lane]]);
+        let (left, middle, right) = (column(0), column(1), column(2));
+        for row in 0..SIDE {
+            let across = turn_weight([left[row], middle[row], right[row]]);
+            for (column, value) in across.into_iter().enumerate() {
+                turned[row * SIDE + column][lane] = value;
+            }
+        }
+    }
+    turned
 }
 
 /// Adds rows of tiles to the lines of a picture. `places` are the first and how many.
