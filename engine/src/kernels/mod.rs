@@ -22,6 +22,7 @@ pub(crate) use attention::{Mask, attention};
 pub(crate) use conv::{Conv2d, upsample_nearest};
 pub(crate) use linear::{Linear, gated};
 pub(crate) use norm::{GroupNorm, LayerNorm, Then};
+pub(crate) use values::same;
 
 /// Runs a network on one of the threads that kernels divide their work among: from any other thread each
 /// of its hundreds of kernels would have to wake one and to be woken by it.

@@ -136,6 +136,15 @@ pub(super) fn with_scratch<R>(size: usize, f: impl FnOnce(&mut [f32]) -> R) -> R
     result
 }
 
+/// Whether two tensors have the same values in the same places.
+pub(crate) fn same(one: &Tensor, other: &Tensor) -> Result<bool> {
+    if one.dims() != other.dims() {
+        return Ok(false);
+    }
+    let (one, other) = (one.contiguous()?, other.contiguous()?);
+    with(&one, |one| with(&other, |other| Ok(one == other)))
+}
+
 /// Values that are not worth another thread.
 const SMALL: usize = 1 << 14;
 

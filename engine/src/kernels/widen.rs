@@ -102,7 +102,9 @@ mod tests {
         let halves: Vec<f16> = bits().map(f16::from_bits).collect();
         let brains: Vec<bf16> = bits().map(bf16::from_bits).collect();
         let mut wide = vec![0.0; halves.len()];
-        let same = |wide: f32, half: f32| wide == half || wide.is_nan() && half.is_nan();
+        let same = |wide: f32, half: f32| {
+            wide.to_bits() == half.to_bits() || wide.is_nan() && half.is_nan()
+        };
         widen_halves(&halves, (halves.len(), 0), &mut wide);
         assert!(wide.iter().zip(&halves).all(|(wide, half)| same(*wide, half.to_f32())));
         widen_brains(&brains, (brains.len(), 0), &mut wide);

@@ -23,8 +23,10 @@ const LANES: usize = 16;
 const AT_ONCE: usize = 3 << 19;
 /// Turned weights of one task, in values: they stay in the cache of one core (1 MiB).
 const TASK: usize = 1 << 18;
-/// Fewer tiles, inputs or outputs are faster without.
+/// Fewer inputs or outputs are faster without.
 const FEWEST: usize = 32;
+/// Fewer tiles are, too.
+const FEWEST_TILES: usize = 16;
 
 /// A convolution of 3×3 with stride 1 of one batch.
 #[derive(Clone, Copy)]
@@ -54,7 +56,7 @@ impl Winograd {
     pub(super) fn pays(&self) -> bool {
         let tiles = self.pictures * self.tiles_down() * self.tiles_across();
         let full = self.rows * self.across * 3 >= self.tiles_down() * self.tiles_across() * 16 * 2;
-        tiles.min(self.inputs).min(self.outputs) >= FEWEST && full
+        tiles >= FEWEST_TILES && self.inputs.min(self.outputs) >= FEWEST && full
     }
 
     fn tiles_across(&self) -> usize {

@@ -335,9 +335,11 @@ impl Guided<'_> {
             (Some(vector), Some(other)) => Some(Array::cat(&[vector, other], 0)?),
             _ => None,
         };
-        let (both, texts) = (Array::cat(&[&inputs, &input], 0)?, Array::cat(&[&text, &other], 0)?);
-        let answer = forward(&both, &texts, vectors.as_ref())?;
+        let texts = Array::cat(&[&text, &other], 0)?;
         let n = parts.batch();
+        // Where no prompt has several parts, both texts are asked about the same pictures.
+        let pictures = if n == x.batch() { input } else { Array::cat(&[&inputs, &input], 0)? };
+        let answer = forward(&pictures, &texts, vectors.as_ref())?;
         let cond = finished(&parts, &answer.narrow(0, 0, n)?)?;
         Ok((cond, Some(finished(x, &answer.narrow(0, n, x.batch())?)?)))
     }

@@ -1,10 +1,12 @@
 //! The blocks of the UNet's way down, its turning point and its way up.
 
+use std::cell::Cell;
+
 use candle_core::{Result, Tensor};
 
 use super::config::{Level, UnetConfig};
 use super::resnet::Resnet;
-use super::transformer::{Shape, Told, Transformer};
+use super::transformer::{Shape, Told, Transformer, repeated};
 use crate::checkpoint::LoadError;
 use crate::kernels::{Conv2d, upsample_nearest};
 use crate::weights::Weights;
@@ -16,6 +18,8 @@ pub(super) struct Plan<'a> {
     pub(super) config: &'a UnetConfig,
     /// Width of the time embedding.
     pub(super) time: usize,
+    /// Blocks of transformers so far.
+    pub(super) blocks: Cell<usize>,
 }
 
 impl Plan<'_> {
@@ -31,6 +35,7 @@ impl Plan<'_> {
             text_width: self.config.text_width,
             groups: self.config.groups,
             linear_projection: self.config.linear_projection,
+            first_block: self.blocks.replace(self.blocks.get() + depth),
         };
         (depth > 0).then(|| Transformer::load(w, shape)).transpose()
     }
@@ -202,7 +207,7 @@ impl Up {
     ) -> Result<Tensor> {
         for layer in &self.layers {
             if let Some(skip) = skips.pop() {
-                x = Tensor::cat(&[&x, &skip], 1)?;
+                x = Tensor::cat(&[&x, &repeated(&skip, x.dim(0)?)?], 1)?;
             }
             x = layer.forward(&x, time, told)?;
         }

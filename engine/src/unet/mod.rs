@@ -5,6 +5,7 @@ mod config;
 mod merging;
 mod model;
 mod resnet;
+mod text;
 mod time;
 mod transformer;
 

@@ -1,12 +1,15 @@
 //! The whole UNet.
 
-use candle_core::{Device, Result, Tensor};
+use std::cell::Cell;
+
+use candle_core::{Device, Result, Tensor, bail};
 
 use super::blocks::{Down, Middle, Plan, Up};
 use super::config::UnetConfig;
 use super::merging::Merging;
+use super::text::LastText;
 use super::time::TimeEmbedding;
-use super::transformer::Told;
+use super::transformer::{Told, repeated};
 use crate::checkpoint::{LoadError, Source, original_names};
 use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Then, among_threads};
 
@@ -14,6 +17,9 @@ use crate::kernels::{Activation, Conv2d, GroupNorm, Linear, Then, among_threads}
 #[derive(Clone)]
 pub(crate) struct Unet {
     config: UnetConfig,
+    /// Blocks of its transformers.
+    blocks: usize,
+    last_text: LastText,
     time: TimeEmbedding,
     added: Option<[Linear; 2]>,
     conv_in: Conv2d,
@@ -31,7 +37,7 @@ impl Unet {
         let w = &source.weights;
         let levels = &config.levels;
         let (first, deepest) = (levels[0], levels[levels.len() - 1]);
-        let plan = Plan { config: &config, time: first.channels * 4 };
+        let plan = Plan { config: &config, time: first.channels * 4, blocks: Cell::new(0) };
         let mut down = Vec::with_capacity(levels.len());
         let mut channels = first.channels;
         for (i, level) in levels.iter().enumerate() {
@@ -47,7 +53,10 @@ impl Unet {
             up.push(Up::load(&w, &plan, channels, above, level, last)?);
             channels = level.channels;
         }
+        let middle = Middle::load(&w.at("mid_block"), &plan, &deepest)?;
         Ok(Self {
+            blocks: plan.blocks.get(),
+            last_text: LastText::default(),
             time: TimeEmbedding::load(
                 &w.at("time_embedding"),
                 first.channels,
@@ -68,7 +77,7 @@ impl Unet {
             },
             conv_in: Conv2d::load(&w.at("conv_in"), config.in_channels, first.channels, 3)?,
             down,
-            middle: Middle::load(&w.at("mid_block"), &plan, &deepest)?,
+            middle,
             up,
             norm_out: GroupNorm::load(
                 &w.at("conv_norm_out"),
@@ -132,9 +141,10 @@ impl Unet {
         self.config.sample_size
     }
 
-    /// The network's answer (`[n, out, h, w]`) to noisy latents `x` (`[n, in, h, w]`) at a
-    /// timestep that may be fractional, under `text` (`[n, tokens, text_width]`) and, for SDXL,
-    /// `vector` (`[n, vector_width]`).
+    /// The network's answers (`[m, out, h, w]`) to noisy latents `x` (`[n, in, h, w]`) at a timestep that
+    /// may be fractional, under `text` (`[m, tokens, text_width]`) and, for SDXL, `vector`
+    /// (`[m, vector_width]`). There are as many texts as pictures, or several for each, first one for
+    /// every picture: what does not depend on them is done once.
     pub(crate) fn forward(
         &self,
         x: &Tensor,
@@ -154,9 +164,13 @@ impl Unet {
         vector: Option<&Tensor>,
         ratio: f64,
     ) -> Result<Tensor> {
-        let (_, _, height, width) = x.dims4()?;
+        let (n, _, height, width) = x.dims4()?;
+        if n == 0 || text.dim(0)? % n > 0 {
+            bail!("{} texts for {n} pictures", text.dim(0)?)
+        }
+        let text = self.last_text.get(text, self.blocks)?;
         let merging = (ratio > 0.0).then_some(Merging { tokens: height * width, ratio });
-        among_threads(|| self.answer(x, timestep, Told { text, merging }, vector))
+        among_threads(|| self.answer(x, timestep, Told { text: &text, merging }, vector))
     }
 
     fn answer(
@@ -166,13 +180,18 @@ impl Unet {
         told: Told<'_>,
         vector: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let n = x.dim(0)?;
-        let mut time = self.time.forward(&vec![timestep; n])?;
+        let rows = told.text.rows()?;
+        let mut x = x.clone();
+        let mut time = self.time.forward(&vec![timestep; rows])?;
         if let (Some([first, second]), Some(vector)) = (&self.added, vector) {
             time = (time + second.forward(&Activation::Silu.forward(&first.forward(vector)?)?)?)?;
+            // Each text has a time of its own.
+            x = repeated(&x, rows)?;
         }
         let time = Activation::Silu.forward(&time)?;
-        let x = if self.config.center_input { ((x * 2.0)? - 1.0)? } else { x.clone() };
+        if self.config.center_input {
+            x = ((x * 2.0)? - 1.0)?;
+        }
         let mut x = self.conv_in.forward(&x)?;
         let mut skips = vec![x.clone()];
         for block in &self.down {
@@ -182,6 +201,7 @@ impl Unet {
         for block in &self.up {
             x = block.forward(x, &time, told, &mut skips)?;
         }
-        self.conv_out.forward(&self.norm_out.forward(&x, Then::Silu)?)
+        let x = self.conv_out.forward(&self.norm_out.forward(&x, Then::Silu)?)?;
+        repeated(&x, rows)
     }
 }

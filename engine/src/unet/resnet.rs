@@ -56,7 +56,9 @@ impl Resnet {
         let h = self.norm1.forward(x, Then::Silu)?;
         let h = match (&self.time, time) {
             (Some(project), Some(time)) => {
-                self.conv1.forward_shifted(&h, &project.forward(time)?)?
+                // One for each text, and the same for all texts of a picture.
+                let time = time.narrow(0, 0, x.dim(0)?)?;
+                self.conv1.forward_shifted(&h, &project.forward(&time)?)?
             }
             _ => self.conv1.forward(&h)?,
         };

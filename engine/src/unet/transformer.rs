@@ -3,6 +3,7 @@
 use candle_core::{Result, Tensor};
 
 use super::merging::Merging;
+use super::text::Text;
 use crate::checkpoint::LoadError;
 use crate::kernels::{GroupNorm, LayerNorm, Linear, Mask, Then, attention, gated};
 use crate::weights::Weights;
@@ -16,13 +17,15 @@ pub(super) struct Shape {
     pub(super) text_width: usize,
     pub(super) groups: usize,
     pub(super) linear_projection: bool,
+    /// The number of its first block in the network.
+    pub(super) first_block: usize,
 }
 
 /// What a call of the network brings beside the latents.
 #[derive(Clone, Copy)]
 pub(super) struct Told<'a> {
-    /// `[n, tokens, text_width]`.
-    pub(super) text: &'a Tensor,
+    /// As many as pictures, or several for each: pictures are repeated where texts first count.
+    pub(super) text: &'a Text,
     pub(super) merging: Option<Merging>,
 }
 
@@ -50,26 +53,34 @@ impl Transformer {
             norm: GroupNorm::load(&w.at("norm"), shape.groups, c, 1e-6)?,
             into: projection("proj_in")?,
             blocks: (0..shape.depth)
-                .map(|i| Block::load(&blocks.at(i), shape))
+                .map(|i| Block::load(&blocks.at(i), shape, shape.first_block + i))
                 .collect::<std::result::Result<_, _>>()?,
             out: projection("proj_out")?,
         })
     }
 
-    /// `x`: `[n, c, h, w]`.
+    /// `x`: `[n, c, h, w]`. Gives as many pictures as there are texts.
     pub(super) fn forward(&self, x: &Tensor, told: Told<'_>) -> Result<Tensor> {
         let (_, _, height, width) = x.dims4()?;
         let mut t = self.into.forward_pixels(&self.norm.forward(x, Then::Nothing)?)?;
         for block in &self.blocks {
             t = block.forward(&t, (height, width), told)?;
         }
-        self.out.forward_onto_pixels(&t, x)
+        self.out.forward_onto_pixels(&t, &repeated(x, told.text.rows()?)?)
     }
+}
+
+/// The pictures of `x` over and over, in their order, until there are so many.
+pub(super) fn repeated(x: &Tensor, rows: usize) -> Result<Tensor> {
+    let times = rows / x.dim(0)?.max(1);
+    if times > 1 { Tensor::cat(&vec![x; times], 0) } else { Ok(x.clone()) }
 }
 
 /// Self-attention, attention to the text, and a gated linear map.
 #[derive(Clone)]
 struct Block {
+    /// Its number in the network.
+    number: usize,
     norm1: LayerNorm,
     itself: Attention,
     norm2: LayerNorm,
@@ -80,10 +91,11 @@ struct Block {
 }
 
 impl Block {
-    fn load(w: &Weights, shape: Shape) -> std::result::Result<Self, LoadError> {
+    fn load(w: &Weights, shape: Shape, number: usize) -> std::result::Result<Self, LoadError> {
         let c = shape.channels;
         let norm = |name: &str| LayerNorm::load(&w.at(name), c, 1e-5);
         Ok(Self {
+            number,
             norm1: norm("norm1")?,
             itself: Attention::load(&w.at("attn1"), c, c, shape.heads)?,
             norm2: norm("norm2")?,
@@ -109,7 +121,9 @@ impl Block {
             }
             None => self.itself.forward(&h, &h, Some(x))?,
         };
-        let x = self.text.forward(&self.norm2.forward(&x)?, told.text, Some(&x))?;
+        let x = repeated(&x, told.text.rows()?)?;
+        let keys = told.text.of_block(self.number, |text| self.text.keys(text))?;
+        let x = self.text.find(&self.norm2.forward(&x)?, &keys, Some(&x))?;
         let h = gated(&self.gated.forward(&self.norm3.forward(&x)?)?)?;
         self.narrow.forward_onto(&h, &x)
     }
@@ -142,8 +156,16 @@ impl Attention {
 
     /// What `x` finds in `source`, added to `base`.
     fn forward(&self, x: &Tensor, source: &Tensor, base: Option<&Tensor>) -> Result<Tensor> {
-        let (q, k, v) = (self.q.forward(x)?, self.k.forward(source)?, self.v.forward(source)?);
-        let found = attention(&q, &k, &v, self.heads, Mask::None)?;
+        self.find(x, &self.keys(source)?, base)
+    }
+
+    /// Keys and values of `source`.
+    fn keys(&self, source: &Tensor) -> Result<[Tensor; 2]> {
+        Ok([self.k.forward(source)?, self.v.forward(source)?])
+    }
+
+    fn find(&self, x: &Tensor, [k, v]: &[Tensor; 2], base: Option<&Tensor>) -> Result<Tensor> {
+        let found = attention(&self.q.forward(x)?, k, v, self.heads, Mask::None)?;
         match base {
             Some(base) => self.out.forward_onto(&found, base),
             None => self.out.forward(&found),
