@@ -334,6 +334,31 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Shape`], or a failure of computing.
     pub fn decode(&self, latents: &Tensor) -> Result<Tensor, EngineError> {
+        self.check_latents(latents)?;
+        let n = latents.shape()[0];
+        let decode = || -> candle_core::Result<Tensor> {
+            let latents = latents.to_array()?;
+            each(n, |i| self.vae.decode(&latents.narrow(0, i, 1)?))
+        };
+        let pictures = decode().map_err(EngineError::compute("the autoencoder's decoder"))?;
+        Ok(pictures.map(|v| (v * 0.5 + 0.5).clamp(0.0, 1.0)))
+    }
+
+    /// What scaled latents (`[n, c, h, w]`) are about to be, a pixel for each latent value (`[n, 3, h, w]`,
+    /// 0..1): a map of the channels to colours, as A1111 v1.10.1's "Approx cheap", which costs nothing beside
+    /// a step. It is fitted to the checkpoint's own autoencoder at the first call, which encodes a picture of
+    /// 24 latent values along a side.
+    ///
+    /// # Errors
+    /// [`EngineError::Shape`], or a failure of computing.
+    pub fn preview(&self, latents: &Tensor) -> Result<Tensor, EngineError> {
+        self.check_latents(latents)?;
+        let colours = self.vae.colours().map_err(EngineError::compute("the preview's colours"))?;
+        Ok(colours.of(latents))
+    }
+
+    /// Whether they are latents of this checkpoint, of any number and size.
+    fn check_latents(&self, latents: &Tensor) -> Result<(), EngineError> {
         let [n, c, h, w] = latents.shape();
         if n == 0 || c != self.info.latent_channels || h == 0 || w == 0 {
             return Err(EngineError::Shape {
@@ -342,12 +367,7 @@ impl Engine {
                 found: latents.shape(),
             });
         }
-        let decode = || -> candle_core::Result<Tensor> {
-            let latents = latents.to_array()?;
-            each(n, |i| self.vae.decode(&latents.narrow(0, i, 1)?))
-        };
-        let pictures = decode().map_err(EngineError::compute("the autoencoder's decoder"))?;
-        Ok(pictures.map(|v| (v * 0.5 + 0.5).clamp(0.0, 1.0)))
+        Ok(())
     }
 
     pub(crate) fn unet(&self) -> &Unet {

@@ -5,8 +5,8 @@
 mod common;
 
 use atelier_engine::{
-    Emphasis, Engine, EngineError, NoiseSource, Padding, Sampler, SamplerSettings, Tensor,
-    TextSettings, Unobserved,
+    Emphasis, Engine, EngineError, NoiseSource, Padding, Resample, Sampler, SamplerSettings,
+    Tensor, TextSettings, Unobserved,
 };
 use common::{Draw, apart, checkpoint, engine, mean_apart};
 
@@ -307,4 +307,19 @@ fn tiles_go_on_at_their_other_side() {
     assert!(off(&tiles) < 1e-4, "{}", off(&tiles));
     assert!(off(engine()) > 0.05, "{}", off(engine()));
     assert_eq!(tiles.with_tiling().decode(&latents).unwrap(), tiles.decode(&latents).unwrap());
+}
+
+#[test]
+fn a_preview_has_the_colours_of_the_picture() {
+    let draw = Draw { steps: 12, seeds: vec![3, 4], ..Draw::default() };
+    let latents = draw.latents(&mut Unobserved).expect("latents");
+    let preview = engine().preview(&latents).expect("a preview");
+    let [n, _, height, width] = latents.shape();
+    assert_eq!(preview.shape(), [n, 3, height, width]);
+    let picture = engine().decode(&latents).expect("a picture");
+    let small = picture.resized(Resample::BilinearAntialiased, height, width);
+    let off = mean_apart(&preview, &small);
+    let grey = Tensor::new(small.shape(), vec![mean(small.data()) as f32; small.data().len()]);
+    let off_grey = mean_apart(&grey.expect("a picture"), &small);
+    assert!(off < 0.1 && off * 2.0 < off_grey, "{off}, and a grey picture {off_grey}");
 }

@@ -223,6 +223,12 @@ impl Pipeline for EnginePipeline {
         self.engine.decode(&latents).map(convert::tensor_back).map_err(convert::failed)
     }
 
+    fn preview(&self, latents: &Tensor) -> Result<Option<Tensor>, PipelineError> {
+        let latents = convert::tensor(latents.clone())?;
+        let preview = self.engine.preview(&latents);
+        preview.map(convert::tensor_back).map(Some).map_err(convert::failed)
+    }
+
     fn noise(&self, seeds: &Seeds, width: u32, height: u32) -> Box<dyn NoiseStream> {
         let shape = self.engine.info().latent_shape(width as usize, height as usize);
         let source = match seeds.source {

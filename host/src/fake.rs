@@ -159,6 +159,14 @@ impl Pipeline for FakePipeline {
         Ok(pixels)
     }
 
+    fn preview(&self, latents: &Tensor) -> Result<Option<Tensor>, PipelineError> {
+        let [n, channels, h, w] = latents.shape;
+        let pictures = latents.data.chunks_exact(channels * h * w);
+        let colours = pictures.flat_map(|picture| &picture[..3 * h * w]);
+        let data = colours.map(|value| (value * 0.5 + 0.5).clamp(0.0, 1.0)).collect();
+        Ok(Some(Tensor { shape: [n, 3, h, w], data }))
+    }
+
     fn noise(&self, seeds: &Seeds, width: u32, height: u32) -> Box<dyn NoiseStream> {
         let streams = seeds.seeds.iter().zip(&seeds.subseeds).map(|(seed, subseed)| {
             let varied = if seeds.subseed_strength > 0.0 { *subseed } else { 0 };

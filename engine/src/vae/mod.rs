@@ -3,6 +3,7 @@
 mod coder;
 mod config;
 mod model;
+mod preview;
 
 pub(crate) use model::Vae;
 

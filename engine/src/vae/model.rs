@@ -1,11 +1,15 @@
 //! The whole autoencoder, between pictures and scaled latents.
 
+use std::sync::{Arc, OnceLock};
+
 use candle_core::{Result, Tensor};
 
 use super::coder::{Decoder, Encoder};
 use super::config::VaeConfig;
+use super::preview::Colours;
 use crate::checkpoint::{LoadError, Source};
 use crate::kernels::{Conv2d, among_threads};
+use crate::tensor::Tensor as Latents;
 
 /// diffusers' `AutoencoderKL`.
 #[derive(Clone)]
@@ -15,6 +19,7 @@ pub(crate) struct Vae {
     to_moments: Option<Conv2d>,
     from_latents: Option<Conv2d>,
     decoder: Decoder,
+    colours: Arc<OnceLock<Colours>>,
 }
 
 impl Vae {
@@ -31,6 +36,7 @@ impl Vae {
             to_moments: pointwise(config.use_quant_conv, "quant_conv", 2 * c)?,
             from_latents: pointwise(config.use_post_quant_conv, "post_quant_conv", c)?,
             decoder: Decoder::load(&w.at("decoder"), &config)?,
+            colours: Arc::default(),
             config,
         })
     }
@@ -67,6 +73,16 @@ impl Vae {
             z = (z + ((log_variance * 0.5)?.exp()? * noise)?)?;
         }
         (z - self.config.shift_factor.unwrap_or(0.0))? * self.config.scaling_factor
+    }
+
+    /// The colours of latents at a glance: found at the first call, with one small picture.
+    pub(crate) fn colours(&self) -> Result<&Colours> {
+        if let Some(known) = self.colours.get() {
+            return Ok(known);
+        }
+        let picture = Colours::probe(self.factor());
+        let latents = Latents::from_array(&self.encode(&picture.to_array()?, None)?)?;
+        Ok(self.colours.get_or_init(|| Colours::fit(&latents, &picture)))
     }
 
     /// Scaled latents to pictures of about -1 to 1, not clamped.

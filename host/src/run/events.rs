@@ -1,6 +1,8 @@
 //! What observers hear of a run while it goes.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
+
+use image::RgbImage;
 
 use super::record::{HookFailure, RunState};
 
@@ -31,6 +33,17 @@ pub enum RunEvent {
         /// Steps of this iteration.
         total: u32,
     },
+    /// What the picture is about to be: made at steps as the options ask for it, where the observer
+    /// [wants previews](RunObserver::wants_previews). Unless whole pictures are asked for, it has a pixel for
+    /// each latent value, and shows a batch of several as a grid.
+    Preview {
+        /// Iteration, from 0.
+        iteration: u32,
+        /// Steps made in this iteration.
+        step: u32,
+        /// The picture.
+        picture: Arc<RgbImage>,
+    },
     /// A picture was written.
     Saved {
         /// The file.
@@ -49,6 +62,11 @@ pub enum RunEvent {
 pub trait RunObserver: Send + Sync {
     /// Something happened.
     fn event(&self, run: &str, event: &RunEvent);
+
+    /// Whether it shows [`RunEvent::Preview`]; where it does not, none are made.
+    fn wants_previews(&self) -> bool {
+        false
+    }
 }
 
 /// The observer that does not listen.

@@ -20,6 +20,7 @@ mod observe;
 mod params;
 pub mod pipeline;
 mod prepare;
+mod previews;
 pub mod record;
 pub mod records;
 mod refiner;

@@ -7,6 +7,7 @@ use super::{
     events::{RunEvent, RunObserver},
     hooks::Hooks,
     pipeline::{BlendParts, Conditioning, Lent, Point, StepInfo, StepObserver, Stop},
+    previews::{Content, Previews},
     stage::{Slot, Stage},
 };
 
@@ -17,6 +18,7 @@ const SIGMA: (f64, f64) = (f64::MIN_POSITIVE, 1e6);
 pub(super) struct Sampling<'a, 'r> {
     pub(super) hooks: &'a mut Hooks<'r>,
     pub(super) observer: &'a dyn RunObserver,
+    pub(super) previews: Option<Previews<'a>>,
     pub(super) iteration: u32,
     pub(super) seeds: &'a [i64],
     pub(super) cfg_scale: f64,
@@ -33,6 +35,11 @@ pub(super) struct Sampling<'a, 'r> {
 impl<'a> Sampling<'a, '_> {
     fn frame(&self, hook: Hook) -> Frame {
         Frame { iteration: self.iteration, cfg_scale: self.cfg_scale, ..Frame::new(hook) }
+    }
+
+    /// Whether previews show one of these.
+    fn shows(&self, contents: &[Content]) -> bool {
+        self.previews.as_ref().is_some_and(|previews| contents.contains(&previews.content))
     }
 
     fn call<'s>(&mut self, hook: Hook, at: StepInfo, stage: Stage<'s>) -> Result<(), Stop>
@@ -73,9 +80,14 @@ impl StepObserver for Sampling<'_, '_> {
             Point::ExtraNoise => self.hooks.wants(Hook::ExtraNoise),
             Point::Blend => self.hooks.wants(Hook::OnMaskBlend),
             Point::Denoiser => self.hooks.wants(Hook::CfgDenoiser),
-            Point::Denoised => self.hooks.wants(Hook::CfgDenoised),
+            Point::Denoised => {
+                self.shows(&[Content::Prompt, Content::Negative])
+                    || self.hooks.wants(Hook::CfgDenoised)
+            }
             Point::Combine => self.hooks.wants(Hook::CfgCombine),
-            Point::AfterCfg => self.hooks.wants(Hook::CfgAfterCfg),
+            Point::AfterCfg => {
+                self.shows(&[Content::Combined]) || self.hooks.wants(Hook::CfgAfterCfg)
+            }
             // Progress and cancelling live here.
             Point::AfterStep => true,
         }
@@ -132,6 +144,13 @@ impl StepObserver for Sampling<'_, '_> {
     }
 
     fn denoised(&mut self, at: StepInfo, cond: Lent<'_>, uncond: Lent<'_>) -> Result<(), Stop> {
+        if let Some(previews) = &mut self.previews {
+            previews.keep(Content::Prompt, at, &cond);
+            previews.keep(Content::Negative, at, &uncond);
+        }
+        if !self.hooks.wants(Hook::CfgDenoised) {
+            return Ok(());
+        }
         let stage = Stage::new().tensor(Buffer::DenoisedCond, cond.shape, cond.data).tensor(
             Buffer::DenoisedUncond,
             uncond.shape,
@@ -158,8 +177,14 @@ impl StepObserver for Sampling<'_, '_> {
     }
 
     fn after_cfg(&mut self, at: StepInfo, denoised: Lent<'_>) -> Result<(), Stop> {
-        let stage = Stage::new().tensor(Buffer::Denoised, denoised.shape, denoised.data);
-        self.call(Hook::CfgAfterCfg, at, stage)
+        if self.hooks.wants(Hook::CfgAfterCfg) {
+            let (shape, data) = (denoised.shape, &mut *denoised.data);
+            self.call(Hook::CfgAfterCfg, at, Stage::new().tensor(Buffer::Denoised, shape, data))?;
+        }
+        if let Some(previews) = &mut self.previews {
+            previews.keep(Content::Combined, at, &denoised);
+        }
+        Ok(())
     }
 
     fn after_step(&mut self, at: StepInfo, x: Lent<'_>) -> Result<(), Stop> {
@@ -171,6 +196,9 @@ impl StepObserver for Sampling<'_, '_> {
         let (iteration, step) = (self.iteration, before + at.step + 1);
         let total = before + at.total + behind;
         self.observer.event(&self.hooks.run, &RunEvent::Step { iteration, step, total });
+        if let Some(picture) = self.previews.as_mut().and_then(Previews::take) {
+            self.observer.event(&self.hooks.run, &RunEvent::Preview { iteration, step, picture });
+        }
         if self.hooks.cancel.is_cancelled() {
             return Err(Stop::Cancelled);
         }

@@ -99,6 +99,16 @@ pub trait Pipeline: fmt::Debug + Send + Sync {
     /// A size that does not fit, or where the decoder fails.
     fn decode(&self, latents: &Tensor) -> Result<Tensor, PipelineError>;
 
+    /// What latents are about to be, `[n, 3, h, w]` in 0..1 and of any size, at no cost beside a step; `None`
+    /// from an engine that has no way to tell.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    fn preview(&self, latents: &Tensor) -> Result<Option<Tensor>, PipelineError> {
+        let _ = latents;
+        Ok(None)
+    }
+
     /// The generators of a batch of pictures of this size in pixels.
     fn noise(&self, seeds: &Seeds, width: u32, height: u32) -> Box<dyn NoiseStream>;
 

@@ -16,6 +16,7 @@ use super::{
         NoiseSource, Padding, Pipeline, PipelineError, PromptBatch, SampleJob, SamplerSettings,
         ScheduledConditioning, Seeds, Start, Stop, Tensor, TextSettings, UsedEmbedding,
     },
+    previews::Previews,
     seam::Seam,
     services::text_settings,
     stage::{Slot, Stage},
@@ -144,10 +145,13 @@ impl ActiveRun<'_> {
                 ..self.settings.clone()
             },
         };
+        let watcher = self.runner.observer();
+        let previews = Previews::of(&mut self.hooks.seam, pipeline.as_ref(), watcher);
         let begin = Instant::now();
         let mut observer = Sampling {
             hooks: &mut self.hooks,
-            observer: self.runner.observer(),
+            previews,
+            observer: watcher,
             iteration: batch.iteration,
             seeds: &batch.seeds,
             cfg_scale: job.cfg_scale,

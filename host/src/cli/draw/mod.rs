@@ -2,6 +2,7 @@
 //! printed.
 
 mod args;
+mod blocks;
 mod checkpoint;
 mod output;
 mod progress;
@@ -40,7 +41,7 @@ pub(super) fn draw(
     let provider = checkpoint::provided(&mut request, args.model()?, provider)?;
     let cancel = CancelToken::new();
     cancel_on_interrupt(&cancel)?;
-    let progress = Progress::new(ui);
+    let progress = Progress::new(ui, args.preview());
     log::above(Some(progress.bar()));
     let runner = atelier.runner(Arc::new(provider)).observer(Arc::new(progress.clone())).build();
     let finished = runner.run(request, &cancel);

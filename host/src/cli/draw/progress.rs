@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use super::blocks::blocks;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
@@ -19,19 +20,27 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(super) struct Progress {
     bar: ProgressBar,
+    previews: bool,
     iterations: Arc<AtomicU64>,
     children: Arc<AtomicU64>,
 }
 
 impl Progress {
-    pub(super) fn new(ui: &Ui) -> Self {
-        let target =
-            if ui.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    /// With `previews`, the picture grows above the bar, where the terminal has colours.
+    pub(super) fn new(ui: &Ui, previews: bool) -> Self {
+        let previews = previews && ui.colour_err();
+        // A picture is some thousand characters: over a slow line it is not to be drawn all the time.
+        let target = match (ui.quiet, previews) {
+            (true, _) => ProgressDrawTarget::hidden(),
+            (false, true) => ProgressDrawTarget::stderr_with_hz(5),
+            (false, false) => ProgressDrawTarget::stderr(),
+        };
         let bar = ProgressBar::with_draw_target(Some(0), target);
         bar.set_style(spinner());
         bar.set_message("preparing");
         bar.enable_steady_tick(Duration::from_millis(120));
-        Self { bar, iterations: Arc::default(), children: Arc::default() }
+        let previews = previews && !bar.is_hidden();
+        Self { bar, previews, iterations: Arc::default(), children: Arc::default() }
     }
 
     pub(super) fn bar(&self) -> ProgressBar {
@@ -50,7 +59,7 @@ fn spinner() -> ProgressStyle {
 }
 
 fn steps() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:32} {pos}/{len} steps  {per_sec}  {msg:.dim}")
+    ProgressStyle::with_template("{prefix}{bar:32} {pos}/{len} steps  {per_sec}  {msg:.dim}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("━╸─")
         .with_key("per_sec", |state: &indicatif::ProgressState, text: &mut dyn std::fmt::Write| {
@@ -86,7 +95,16 @@ impl RunObserver for Progress {
                     self.bar.set_message(format!("iteration {} of {iterations}", iteration + 1));
                 }
             }
+            RunEvent::Preview { picture, .. } => {
+                self.bar.disable_steady_tick();
+                self.bar.set_prefix(format!("{}\n", blocks(picture)));
+            }
+            RunEvent::Finished { .. } => self.bar.set_prefix(""),
             _ => {}
         }
+    }
+
+    fn wants_previews(&self) -> bool {
+        self.previews
     }
 }
