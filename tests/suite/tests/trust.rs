@@ -8,6 +8,8 @@ use std::{
     process::{Command, Output},
 };
 
+#[cfg(target_os = "linux")]
+use atelier_suite::command::at_a_terminal;
 use atelier_suite::{
     command::{command, errors, json},
     root,
@@ -184,49 +186,20 @@ fn a_broken_file_of_decisions_lets_nothing_run_and_is_not_overwritten() {
     assert!(!desk.has_run());
 }
 
-/// A command on a terminal at which somebody types.
-#[cfg(target_os = "linux")]
-fn at_a_terminal(desk: &Desk, words: &[&str], typed: &str) -> String {
-    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-    use std::io::{Read as _, Write as _};
-
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-    grantpt(&master).and_then(|()| unlockpt(&master)).expect("a terminal");
-    let name = ptsname(&master, Vec::new()).expect("its name");
-    let name = name.to_str().expect("a name");
-    let slave = fs::File::options().read(true).write(true).open(name).expect("its other end");
-    let twin = || slave.try_clone().expect("a descriptor");
-    let mut child = desk
-        .command(words)
-        .stdin(twin())
-        .stdout(twin())
-        .stderr(twin())
-        .spawn()
-        .expect("the atelier command");
-    drop(slave);
-    let mut master = fs::File::from(master);
-    master.write_all(typed.as_bytes()).expect("somebody who types");
-    child.wait().expect("its end");
-    let mut seen = Vec::new();
-    // Without anybody at the other end a terminal ends with an error.
-    let _ = master.read_to_end(&mut seen);
-    String::from_utf8_lossy(&seen).into_owned()
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn somebody_at_the_terminal_is_asked_once() {
     let desk = Desk::new();
     // No, an end of the input, and what is neither.
     for typed in ["n\n", "\u{4}", "perhaps\n", "\n"] {
-        let seen = at_a_terminal(&desk, &["plugins", "list"], typed);
+        let seen = at_a_terminal(desk.command(&["plugins", "list"]), typed);
         assert!(seen.contains("has not run here before"), "{typed:?}: {seen}");
         assert!(seen.contains("[y/N]"), "{typed:?}: {seen}");
         assert!(!desk.has_run(), "{typed:?}");
     }
-    at_a_terminal(&desk, &["plugins", "list"], "y\n");
+    at_a_terminal(desk.command(&["plugins", "list"]), "y\n");
     assert!(desk.has_run());
-    let again = at_a_terminal(&desk, &["plugins", "list"], "");
+    let again = at_a_terminal(desk.command(&["plugins", "list"]), "");
     assert!(!again.contains("has not run here before"), "{again}");
     assert_eq!(desk.state(), "active");
 }
