@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the engine and diffusers on torch in alternation, on the same weights and threads.
+//! `cargo xtask bench`: the engine, diffusers on torch and the same networks elsewhere in alternation, on the
+//! same weights and threads.
 
 use std::{
     fs,
@@ -26,7 +27,15 @@ const CASES: [(&str, &str, usize, &str); 10] = [
     ("emoji", COLD, 5, "default checkpoint, from the start of the program to the picture"),
 ];
 
-/// The case that starts a program for each round.
+/// What others there are, and what `rival.py` calls them. The first is what everything is a share of.
+const RIVALS: [(&str, &str); 4] = [
+    ("torch", "float32"),
+    ("torch in bf16", "bfloat16"),
+    ("onnxruntime", "onnxruntime"),
+    ("openvino", "openvino"),
+];
+
+/// The case that starts a program for each round: ours and the first rival's.
 const COLD: &str = "cold";
 const STEPS: &str = "20";
 
@@ -35,9 +44,16 @@ const DISTURBED: f64 = 0.1;
 
 pub(crate) fn run(wanted: &[&str]) -> Result<ExitCode> {
     let programs = Programs::prepare()?;
-    println!("{} threads; milliseconds, medians; below 1 is faster than torch\n", programs.threads);
-    println!("| what | Atelier | torch | ratio | of the rounds | waiting |");
-    println!("|---|---|---|---|---|---|");
+    println!(
+        "{} threads; milliseconds, medians, and ratios to ours; below 1 Atelier is faster\n",
+        programs.threads
+    );
+    let others = RIVALS[1..].iter().map(|(name, _)| format!(" {name} |"));
+    println!(
+        "| what | Atelier | torch | ratio | of the rounds |{} waiting |",
+        others.collect::<String>()
+    );
+    println!("|---|---|---|---|---|{}---|", "---|".repeat(RIVALS.len() - 1));
     for checkpoint in ["emoji", "68m", "sd15"] {
         let cases: Vec<_> = CASES
             .iter()
@@ -47,44 +63,60 @@ pub(crate) fn run(wanted: &[&str]) -> Result<ExitCode> {
         if cases.is_empty() {
             continue;
         }
-        let mut pair = programs.start(checkpoint)?;
+        let mut all = programs.start(checkpoint)?;
         for (_, command, rounds, what) in cases {
             let mut measured = Vec::new();
             let (begin, waited) = (Instant::now(), waited());
-            // The first round warms both up.
+            // The first round warms all of them up.
             for round in 0..=*rounds {
-                let both = match *command {
-                    COLD => [programs.cold_atelier()?, programs.cold_torch(checkpoint)?],
-                    command => [pair[0].ask(command)?, pair[1].ask(command)?],
+                let times = match *command {
+                    COLD => vec![programs.cold_atelier()?, programs.cold_torch(checkpoint)?],
+                    command => all.iter_mut().map(|it| it.ask(command)).collect::<Result<_>>()?,
                 };
                 if round > 0 {
-                    measured.push(both);
+                    measured.push(times);
                 }
             }
             let waiting = (self::waited() - waited) / begin.elapsed().as_secs_f64();
             row(what, &measured, waiting);
         }
-        let [ours, torch] = [pair[0].ask("memory")?, pair[1].ask("memory")?];
+        let memory = all.iter_mut().map(|it| it.ask("memory")).collect::<Result<Vec<_>>>()?;
+        let shares = memory[1..].iter().map(|theirs| memory[0] / theirs).collect::<Vec<_>>();
         println!(
-            "| {checkpoint}: most memory, MB | {:.0} | {:.0} | {:.2} | | |",
-            ours / 1024.0,
-            torch / 1024.0,
-            ours / torch
+            "| {checkpoint}: most memory, MB | {:.0} | {:.0} | **{:.2}** | |{} |",
+            memory[0] / 1024.0,
+            memory[1] / 1024.0,
+            shares[0],
+            cells(&shares[1..])
         );
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(what: &str, measured: &[[f64; 2]], waiting: f64) {
-    let [ours, torch] = [0, 1].map(|which| median(measured.iter().map(|both| both[which])));
-    let ratios = || measured.iter().map(|both| both[0] / both[1]);
+/// A case: for each round the times of all programs, ours first.
+fn row(what: &str, measured: &[Vec<f64>], waiting: f64) {
+    let programs = measured.first().map_or(0, Vec::len);
+    let times: Vec<f64> =
+        (0..programs).map(|which| median(measured.iter().map(|times| times[which]))).collect();
+    let shares: Vec<f64> = times.iter().skip(1).map(|theirs| times[0] / theirs).collect();
+    let ratios = || measured.iter().map(|times| times[0] / times[1]);
     let (least, most) = (ratios().fold(f64::MAX, f64::min), ratios().fold(0.0, f64::max));
     let doubt = if waiting > DISTURBED { " (disturbed: measure again)" } else { "" };
-    let waiting = waiting * 100.0;
     println!(
-        "| {what} | {ours:.1} | {torch:.1} | **{:.2}** | {least:.2}–{most:.2} | {waiting:.0} %{doubt} |",
-        ours / torch
+        "| {what} | {:.1} | {:.1} | **{:.2}** | {least:.2}–{most:.2} |{} {:.0} %{doubt} |",
+        times[0],
+        times[1],
+        shares[0],
+        cells(&shares[1..]),
+        waiting * 100.0
     );
+}
+
+/// The other rivals' cells, empty where they were not asked.
+fn cells(shares: &[f64]) -> String {
+    let cell =
+        |which: usize| shares.get(which).map_or(" |".into(), |share| format!(" {share:.2} |"));
+    (0..RIVALS.len() - 1).map(cell).collect()
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {
@@ -106,6 +138,7 @@ struct Programs {
     atelier: PathBuf,
     python: PathBuf,
     rival: PathBuf,
+    exported: PathBuf,
     checkpoints: PathBuf,
     threads: String,
 }
@@ -125,11 +158,16 @@ impl Programs {
         let rival = root.join("tests/rivals/torch/rival.py");
         let environment = folder.join("python");
         let python = environment.join("bin/python");
-        if !python.exists() {
-            eprintln!("installing torch and diffusers in {} (6 GB)", environment.display());
+        let list = root.join("tests/rivals/torch/requirements.txt");
+        let installed = environment.join("requirements.txt");
+        if fs::read(&installed).ok() != fs::read(&list).ok() {
+            eprintln!(
+                "installing torch, diffusers, onnxruntime and openvino in {} (7 GB)",
+                environment.display()
+            );
             done(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-            let list = root.join("tests/rivals/torch/requirements.txt");
-            done(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(list))?;
+            done(Command::new(&python).args(["-m", "pip", "install", "-q", "-r"]).arg(&list))?;
+            fs::copy(&list, &installed)?;
         }
         let checkpoints = folder.join("checkpoints");
         if !checkpoints.join("sd15/scheduler").exists() {
@@ -142,6 +180,7 @@ impl Programs {
             atelier: target.join("release/atelier"),
             python,
             rival,
+            exported: folder.join("exported"),
             checkpoints,
             threads,
         })
@@ -154,18 +193,21 @@ impl Programs {
         }
     }
 
-    /// Both programs with a checkpoint in memory.
-    fn start(&self, checkpoint: &str) -> Result<[Running; 2]> {
+    /// All programs with a checkpoint in memory, ours first.
+    fn start(&self, checkpoint: &str) -> Result<Vec<Running>> {
         let mut ours = Command::new(&self.bench);
         ours.arg(self.folder(checkpoint)).env("RAYON_NUM_THREADS", &self.threads);
-        let mut torch = self.torch(checkpoint);
-        Ok([Running::start(&mut ours)?, Running::start(&mut torch)?])
+        let rivals = RIVALS.iter().map(|(_, with)| self.rival(checkpoint, with));
+        std::iter::once(ours)
+            .chain(rivals)
+            .map(|mut command| Running::start(&mut command))
+            .collect()
     }
 
-    fn torch(&self, checkpoint: &str) -> Command {
+    fn rival(&self, checkpoint: &str, with: &str) -> Command {
         let mut command = Command::new(&self.python);
-        command.arg(&self.rival).arg(self.folder(checkpoint)).args(["float32", &self.threads]);
-        command.stderr(Stdio::null());
+        command.arg(&self.rival).arg(self.folder(checkpoint)).args([with, &self.threads]);
+        command.arg(&self.exported).stderr(Stdio::null());
         command
     }
 
@@ -182,7 +224,8 @@ impl Programs {
 
     fn cold_torch(&self, checkpoint: &str) -> Result<f64> {
         let begin = Instant::now();
-        Running::start(&mut self.torch(checkpoint))?.ask(&format!("picture {STEPS}"))?;
+        Running::start(&mut self.rival(checkpoint, RIVALS[0].1))?
+            .ask(&format!("picture {STEPS}"))?;
         Ok(begin.elapsed().as_secs_f64() * 1e3)
     }
 }

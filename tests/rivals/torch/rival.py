@@ -1,5 +1,7 @@
-"""The rival of `cargo xtask bench`: diffusers on torch. Takes the commands of engine/examples/bench.rs
-from standard input and answers as it does; `rival.py make FOLDER` writes the checkpoints."""
+"""The rivals of `cargo xtask bench`: diffusers on torch, and the same networks on onnxruntime and openvino.
+Takes the commands of engine/examples/bench.rs from standard input and answers as it does:
+`rival.py FOLDER WITH THREADS EXPORTED`, with a type of torch's or one of those two, which read networks
+from the folder EXPORTED and write them there where they are missing. `rival.py make FOLDER` writes the checkpoints."""
 
 import resource
 import sys
@@ -47,22 +49,84 @@ def make(folder):
         print(name, sum(p.numel() for p in unet.parameters()) // 10**6, "million")
 
 
+class Network(torch.nn.Module):
+    """A function with the module that it calls, which is what is exported."""
+
+    def __init__(self, function, module):
+        super().__init__()
+        self.function, self.module = function, module
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
+def export(networks, modules, to):
+    """Writes the networks as ONNX, of any size of picture, where they are not there."""
+    latents = torch.randn(1, modules["vae"].config.latent_channels, 8, 8)
+    width = modules["unet"].config.cross_attention_dim
+    inputs = {
+        "unet": (torch.cat([latents, latents]), torch.tensor(500.0), torch.randn(2, 77, width)),
+        "vae": (latents,),
+        "text": (torch.zeros(1, 77, dtype=torch.int64),),
+    }
+    to.mkdir(parents=True, exist_ok=True)
+    for name, function in networks.items():
+        file = to / f"{name}.onnx"
+        if not file.exists():
+            names = [f"in{at}" for at in range(len(inputs[name]))]
+            axes = {"in0": {0: "rows"} if name == "text" else {2: "height", 3: "width"}}
+            torch.onnx.export(
+                Network(function, modules[name]), inputs[name], file, input_names=names, dynamic_axes=axes, dynamo=False,
+            )
+
+
+def runner(what, file, threads):
+    """The network of a file as a function of tensors."""
+    arrays = lambda inputs: [tensor.numpy() for tensor in inputs]
+    if what == "openvino":
+        import openvino
+
+        hints = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+        model = openvino.Core().compile_model(str(file), "CPU", hints)
+        return lambda *inputs: torch.from_numpy(model(arrays(inputs))[0])
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    names = [it.name for it in session.get_inputs()]
+    return lambda *inputs: torch.from_numpy(session.run(None, dict(zip(names, arrays(inputs))))[0])
+
+
 def main():
     from diffusers import AutoencoderKL, EulerDiscreteScheduler, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTokenizer
 
-    folder, kind = Path(sys.argv[1]), getattr(torch, sys.argv[2])
+    folder, with_what, threads = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    kind = getattr(torch, with_what, torch.float32)
     torch.set_grad_enabled(False)
-    torch.set_num_threads(int(sys.argv[3]))
+    torch.set_num_threads(threads)
     load = lambda what, part: what.from_pretrained(folder / part, torch_dtype=kind).eval()
     unet, vae = load(UNet2DConditionModel, "unet"), load(AutoencoderKL, "vae")
     text = load(CLIPTextModel, "text_encoder")
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
     scheduler = EulerDiscreteScheduler.from_pretrained(folder / "scheduler")
 
+    # What takes the time, as functions of tensors.
+    networks = {
+        "unet": lambda x, t, context: unet(x, t, encoder_hidden_states=context).sample,
+        "vae": lambda z: vae.decode(z).sample,
+        "text": lambda ids: text(ids)[0],
+    }
+    if not hasattr(torch, with_what):
+        exported = Path(sys.argv[4]) / folder.name
+        export(networks, {"unet": unet, "vae": vae, "text": text}, exported)
+        del unet.down_blocks, unet.mid_block, unet.up_blocks, vae.decoder, vae.encoder, text
+        networks = {name: runner(with_what, exported / f"{name}.onnx", threads) for name in networks}
+
     def encode(prompts):
         ids = tokenizer(prompts, padding="max_length", max_length=77, return_tensors="pt").input_ids
-        return text(ids)[0]
+        return networks["text"](ids)
 
     # The texts of pictures are encoded once: they have a case of their own.
     context = encode([PROMPT, ""])
@@ -73,12 +137,12 @@ def main():
         x = x * scheduler.init_noise_sigma
         for t in scheduler.timesteps:
             both = scheduler.scale_model_input(torch.cat([x, x]), t)
-            cond, uncond = unet(both, t, encoder_hidden_states=context).sample.chunk(2)
+            cond, uncond = networks["unet"](both, t, context).chunk(2)
             x = scheduler.step(uncond + 7 * (cond - uncond), t, x).prev_sample
         return x
 
     def decode(latents):
-        return vae.decode(latents / vae.config.scaling_factor).sample
+        return networks["vae"](latents / vae.config.scaling_factor)
 
     print("ready", flush=True)
     for line in sys.stdin:
