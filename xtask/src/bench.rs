@@ -6,7 +6,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -38,6 +38,9 @@ const RIVALS: [(&str, &str); 4] = [
 /// The case that starts a program for each round: ours and the first rival's.
 const COLD: &str = "cold";
 const STEPS: &str = "20";
+
+/// Before each measurement: threads of the program that was asked before go on looking for work.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// Time that something waited for a processor, as a share, above which a figure says little.
 const DISTURBED: f64 = 0.1;
@@ -71,7 +74,9 @@ pub(crate) fn run(wanted: &[&str]) -> Result<ExitCode> {
             for round in 0..=*rounds {
                 let times = match *command {
                     COLD => vec![programs.cold_atelier()?, programs.cold_torch(checkpoint)?],
-                    command => all.iter_mut().map(|it| it.ask(command)).collect::<Result<_>>()?,
+                    command => {
+                        all.iter_mut().map(|it| it.ask_rested(command)).collect::<Result<_>>()?
+                    }
                 };
                 if round > 0 {
                     measured.push(times);
@@ -261,6 +266,12 @@ impl Running {
         let mut line = String::new();
         self.from.read_line(&mut line)?;
         Ok(line.trim().to_owned())
+    }
+
+    /// The same when other programs have come to rest.
+    fn ask_rested(&mut self, command: &str) -> Result<f64> {
+        std::thread::sleep(PAUSE);
+        self.ask(command)
     }
 
     fn ask(&mut self, command: &str) -> Result<f64> {
