@@ -3,9 +3,9 @@
 /// Declares a function that is `$inner` compiled for this processor's widest instructions; `$inner` and
 /// what it calls have to be `#[inline(always)]` for that.
 macro_rules! wide {
-    ($name:ident is $inner:ident($($argument:ident: $type:ty),*)) => {
+    ($visible:vis $name:ident is $inner:ident($($argument:ident: $type:ty),*)) => {
         #[allow(unsafe_code, reason = "instructions that the processor was asked for")]
-        fn $name($($argument: $type),*) {
+        $visible fn $name($($argument: $type),*) {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]

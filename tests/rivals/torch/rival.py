@@ -69,14 +69,15 @@ def export(networks, modules, to):
         "vae": (latents,),
         "text": (torch.zeros(1, 77, dtype=torch.int64),),
     }
-    to.mkdir(parents=True, exist_ok=True)
     for name, function in networks.items():
-        file = to / f"{name}.onnx"
+        # Weights of large networks are files of their own beside it.
+        file = to / name / "network.onnx"
         if not file.exists():
+            file.parent.mkdir(parents=True, exist_ok=True)
             names = [f"in{at}" for at in range(len(inputs[name]))]
             axes = {"in0": {0: "rows"} if name == "text" else {2: "height", 3: "width"}}
             torch.onnx.export(
-                Network(function, modules[name]), inputs[name], file, input_names=names, dynamic_axes=axes, dynamo=False,
+                Network(function, modules[name]), inputs[name], str(file), input_names=names, dynamic_axes=axes, dynamo=False,
             )
 
 
@@ -122,7 +123,7 @@ def main():
         exported = Path(sys.argv[4]) / folder.name
         export(networks, {"unet": unet, "vae": vae, "text": text}, exported)
         del unet.down_blocks, unet.mid_block, unet.up_blocks, vae.decoder, vae.encoder, text
-        networks = {name: runner(with_what, exported / f"{name}.onnx", threads) for name in networks}
+        networks = {name: runner(with_what, exported / name / "network.onnx", threads) for name in networks}
 
     def encode(prompts):
         ids = tokenizer(prompts, padding="max_length", max_length=77, return_tensors="pt").input_ids
