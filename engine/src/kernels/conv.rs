@@ -332,9 +332,12 @@ pub(crate) fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
+    use candle_core::{DType, Device};
 
     use super::*;
+
+    /// What weights are kept in.
+    const PRECISIONS: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
 
     fn waves(shape: &[usize], speed: f32) -> Tensor {
         let count: usize = shape.iter().product();
@@ -365,14 +368,18 @@ mod tests {
                 let (rows, across) = (patch.outputs(height), patch.outputs(width));
                 let job = Job { patch, inputs, outputs, height, width, rows, across };
                 assert!(job.winograd(n).unwrap().pays(), "or nothing is tested");
-                let weight = by_places(&kernel).unwrap();
-                let conv = Conv2d { weight, bias: bias.clone(), patch };
-                let found = conv.forward(&x).unwrap();
-                let expected = x.conv2d(&kernel, padding, 1, 1, 1).unwrap();
-                let bias = bias.reshape((1, outputs, 1, 1)).unwrap();
-                let apart = apart(&found, &expected.broadcast_add(&bias).unwrap());
-                println!("{n} {inputs} {outputs} {height} {width}: {apart:e}");
-                assert!(apart < 3e-5, "{n} {inputs} {outputs} {height} {width}: {apart:e}");
+                let bias4 = bias.reshape((1, outputs, 1, 1)).unwrap();
+                for kept in PRECISIONS {
+                    let kernel = kernel.to_dtype(kept).unwrap();
+                    let weight = by_places(&kernel).unwrap();
+                    let conv = Conv2d { weight, bias: bias.clone(), patch };
+                    let found = conv.forward(&x).unwrap();
+                    let kernel = kernel.to_dtype(DType::F32).unwrap();
+                    let expected = x.conv2d(&kernel, padding, 1, 1, 1).unwrap();
+                    let apart = apart(&found, &expected.broadcast_add(&bias4).unwrap());
+                    let case = format!("{n} {inputs} {outputs} {height} {width} {kept:?}");
+                    assert!(apart < 3e-5, "{case}: {apart:e}");
+                }
             }
         }
     }
@@ -394,14 +401,18 @@ mod tests {
                 let kernel = waves(&[4, 3, size, size], 0.71);
                 let bias = waves(&[4], 1.3);
                 let patch = Patch { size, stride, padding, around: false };
-                let weight = by_places(&kernel).unwrap();
-                let conv = Conv2d { weight, bias: bias.clone(), patch };
-                let found = conv.forward(&x).unwrap();
-                let expected = x.conv2d(&kernel, padding, stride, 1, 1).unwrap();
-                let expected =
-                    expected.broadcast_add(&bias.reshape((1, 4, 1, 1)).unwrap()).unwrap();
-                let apart = apart(&found, &expected);
-                assert!(apart < 1e-6, "{size} {stride} {padding}: {apart:e}");
+                for kept in PRECISIONS {
+                    let kernel = kernel.to_dtype(kept).unwrap();
+                    let weight = by_places(&kernel).unwrap();
+                    let conv = Conv2d { weight, bias: bias.clone(), patch };
+                    let found = conv.forward(&x).unwrap();
+                    let kernel = kernel.to_dtype(DType::F32).unwrap();
+                    let expected = x.conv2d(&kernel, padding, stride, 1, 1).unwrap();
+                    let expected =
+                        expected.broadcast_add(&bias.reshape((1, 4, 1, 1)).unwrap()).unwrap();
+                    let apart = apart(&found, &expected);
+                    assert!(apart < 1e-6, "{size} {stride} {padding} {kept:?}: {apart:e}");
+                }
             }
         }
     }

@@ -198,3 +198,47 @@ fn gate(out: &mut [f32], x: &[f32], inner: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    fn waves(shape: &[usize], speed: f32) -> Tensor {
+        let count: usize = shape.iter().product();
+        let values: Vec<f32> = (0..count).map(|i| (i as f32 * speed).sin()).collect();
+        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
+    }
+
+    fn close(found: &Tensor, expected: &Tensor) {
+        assert_eq!(found.dims(), expected.dims());
+        let apart = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
+        assert!(apart.to_scalar::<f32>().unwrap() < 1e-4, "{apart}");
+    }
+
+    #[test]
+    fn tokens_and_pixels_are_mapped_whatever_the_weights_are_kept_in() {
+        let (n, inputs, outputs, height, width) = (2, 70, 150, 9, 11);
+        let pixels = height * width;
+        let picture = waves(&[n, inputs, height, width], 0.37);
+        let tokens = picture.flatten_from(2).unwrap().transpose(1, 2).unwrap();
+        let (base, bias) = (waves(&[n, pixels, outputs], 0.11), waves(&[outputs], 1.3));
+        for kept in [DType::F32, DType::F16, DType::BF16] {
+            let weight = waves(&[inputs, outputs], 0.71).to_dtype(kept).unwrap();
+            let single = weight.to_dtype(DType::F32).unwrap();
+            let linear = Linear { weight, bias: Some(bias.clone()) };
+            let mapped = tokens.contiguous().unwrap().broadcast_matmul(&single).unwrap();
+            let mapped = mapped.broadcast_add(&bias).unwrap();
+            close(&linear.forward(&tokens).unwrap(), &mapped);
+            close(&linear.forward_pixels(&picture).unwrap(), &mapped);
+            let onto = (&mapped + &base).unwrap();
+            close(&linear.forward_onto(&tokens, &base).unwrap(), &onto);
+            let as_picture = |x: &Tensor| {
+                x.transpose(1, 2).unwrap().reshape((n, outputs, height, width)).unwrap()
+            };
+            let found = linear.forward_onto_pixels(&tokens, &as_picture(&base)).unwrap();
+            close(&found, &as_picture(&onto));
+        }
+    }
+}
