@@ -345,6 +345,13 @@ mod tests {
         Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
     }
 
+    /// A convolution with weights of that precision, and they themselves.
+    fn kept_as(kept: DType, kernel: &Tensor, bias: &Tensor, patch: Patch) -> (Conv2d, Tensor) {
+        let kernel = kernel.to_dtype(kept).unwrap();
+        let weight = by_places(&kernel).unwrap();
+        (Conv2d { weight, bias: bias.clone(), patch }, kernel.to_dtype(DType::F32).unwrap())
+    }
+
     /// The largest difference, as a share of the largest value.
     fn apart(found: &Tensor, expected: &Tensor) -> f32 {
         assert_eq!(found.dims(), expected.dims());
@@ -370,11 +377,8 @@ mod tests {
                 assert!(job.winograd(n).unwrap().pays(), "or nothing is tested");
                 let bias4 = bias.reshape((1, outputs, 1, 1)).unwrap();
                 for kept in PRECISIONS {
-                    let kernel = kernel.to_dtype(kept).unwrap();
-                    let weight = by_places(&kernel).unwrap();
-                    let conv = Conv2d { weight, bias: bias.clone(), patch };
+                    let (conv, kernel) = kept_as(kept, &kernel, &bias, patch);
                     let found = conv.forward(&x).unwrap();
-                    let kernel = kernel.to_dtype(DType::F32).unwrap();
                     let expected = x.conv2d(&kernel, padding, 1, 1, 1).unwrap();
                     let apart = apart(&found, &expected.broadcast_add(&bias4).unwrap());
                     let case = format!("{n} {inputs} {outputs} {height} {width} {kept:?}");
@@ -402,11 +406,8 @@ mod tests {
                 let bias = waves(&[4], 1.3);
                 let patch = Patch { size, stride, padding, around: false };
                 for kept in PRECISIONS {
-                    let kernel = kernel.to_dtype(kept).unwrap();
-                    let weight = by_places(&kernel).unwrap();
-                    let conv = Conv2d { weight, bias: bias.clone(), patch };
+                    let (conv, kernel) = kept_as(kept, &kernel, &bias, patch);
                     let found = conv.forward(&x).unwrap();
-                    let kernel = kernel.to_dtype(DType::F32).unwrap();
                     let expected = x.conv2d(&kernel, padding, stride, 1, 1).unwrap();
                     let expected =
                         expected.broadcast_add(&bias.reshape((1, 4, 1, 1)).unwrap()).unwrap();
