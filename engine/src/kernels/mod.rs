@@ -13,15 +13,17 @@ mod linear;
 mod math;
 mod norm;
 mod product;
+mod upsample;
 mod values;
 mod widen;
 mod winograd;
 
 pub(crate) use activation::Activation;
 pub(crate) use attention::{Mask, attention};
-pub(crate) use conv::{Conv2d, upsample_nearest};
+pub(crate) use conv::Conv2d;
 pub(crate) use linear::{Linear, gated};
 pub(crate) use norm::{GroupNorm, LayerNorm, Then};
+pub(crate) use upsample::upsample_nearest;
 pub(crate) use values::same;
 
 /// Runs a network on one of the threads that kernels divide their work among: from any other thread each
