@@ -9,7 +9,7 @@ use crate::tensor::Tensor;
 
 impl Engine {
     /// Encodes pictures (`[n, 3, h, w]`, 0 to 1, sizes multiples of
-    /// [`ModelInfo::size_multiple`]) to scaled latents (`[n, c, h/f, w/f]`): the mean, or with
+    /// [`ModelInfo::size_multiple`](crate::ModelInfo::size_multiple)) to scaled latents (`[n, c, h/f, w/f]`): the mean, or with
     /// unit normal noise of the latents' shape a sample.
     ///
     /// # Errors
