@@ -310,18 +310,13 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::DType;
 
     use super::*;
+    use crate::kernels::values::waves;
 
     /// What weights are kept in.
     const PRECISIONS: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
-
-    fn waves(shape: &[usize], speed: f32) -> Tensor {
-        let count: usize = shape.iter().product();
-        let values: Vec<f32> = (0..count).map(|i| (i as f32 * speed).sin()).collect();
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-    }
 
     /// A convolution with weights of that precision, and they themselves.
     fn kept_as(kept: DType, kernel: &Tensor, bias: &Tensor, patch: Patch) -> (Conv2d, Tensor) {

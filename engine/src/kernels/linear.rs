@@ -201,15 +201,10 @@ fn gate(out: &mut [f32], x: &[f32], inner: usize) {
 
 #[cfg(test)]
 mod tests {
-    use candle_core::{DType, Device};
+    use candle_core::DType;
 
     use super::*;
-
-    fn waves(shape: &[usize], speed: f32) -> Tensor {
-        let count: usize = shape.iter().product();
-        let values: Vec<f32> = (0..count).map(|i| (i as f32 * speed).sin()).collect();
-        Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
-    }
+    use crate::kernels::values::waves;
 
     fn close(found: &Tensor, expected: &Tensor) {
         assert_eq!(found.dims(), expected.dims());

@@ -28,15 +28,12 @@ pub(crate) fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use candle_core::Device;
-
     use super::*;
-    use crate::kernels::same;
+    use crate::kernels::values::{same, waves};
 
     #[test]
     fn a_picture_grows_as_candles_does() {
-        let values: Vec<f32> = (0..120u8).map(|at| f32::from(at).sin()).collect();
-        let x = Tensor::from_vec(values, (2, 3, 5, 4), &Device::Cpu).unwrap();
+        let x = waves(&[2, 3, 5, 4], 0.37);
         for (height, width) in [(10, 8), (9, 7), (5, 4), (13, 11)] {
             let found = upsample_nearest(&x, height, width).unwrap();
             assert!(same(&found, &x.upsample_nearest2d(height, width).unwrap()).unwrap());

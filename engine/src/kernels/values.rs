@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::widen::{widen_brains, widen_halves};
+use super::widen::{rows, widen_brains, widen_halves};
 
 /// Values to read, in the precision that they are kept in.
 #[derive(Clone, Copy)]
@@ -47,9 +47,7 @@ impl<'a> Values<'a> {
     pub(super) fn widen(self, columns: usize, step: usize, to: &mut [f32]) {
         match self {
             Self::Single(values) => {
-                for (row, to) in to.chunks_exact_mut(columns.max(1)).enumerate() {
-                    to.copy_from_slice(&values[row * step..][..columns]);
-                }
+                rows(values, (columns, step), to).for_each(|(from, to)| to.copy_from_slice(from));
             }
             Self::Half(values) => widen_halves(values, (columns, step), to),
             Self::Brain(values) => widen_brains(values, (columns, step), to),
@@ -179,4 +177,12 @@ pub(super) fn sum_into(to: &mut [f32], one: &[f32], other: &[f32]) {
     for ((to, one), other) in to.iter_mut().zip(one).zip(other) {
         *to = one + other;
     }
+}
+
+/// Values for tests, of any shape.
+#[cfg(test)]
+pub(super) fn waves(shape: &[usize], speed: f32) -> Tensor {
+    let count: usize = shape.iter().product();
+    let values: Vec<f32> = (0..count).map(|i| (i as f32 * speed).sin()).collect();
+    Tensor::from_vec(values, shape, &Device::Cpu).unwrap()
 }

@@ -25,25 +25,21 @@ pub(super) fn widen_halves(from: &[f16], (columns, step): (usize, usize), to: &m
     }
 }
 
-/// The same.
-pub(super) fn widen_brains(from: &[bf16], (columns, step): (usize, usize), to: &mut [f32]) {
-    wide_brains(from, columns, step, to);
-}
+wide!(pub(super) widen_brains is brains(from: &[bf16], layout: (usize, usize), to: &mut [f32]));
 
-wide!(wide_brains is brains(from: &[bf16], columns: usize, step: usize, to: &mut [f32]));
-
-/// They are the upper halves of single values.
+/// The same: these are the upper halves of single values.
 #[inline(always)]
-fn brains(from: &[bf16], columns: usize, step: usize, to: &mut [f32]) {
-    for (from, to) in rows(from, (columns, step), to) {
+fn brains(from: &[bf16], layout: (usize, usize), to: &mut [f32]) {
+    for (from, to) in rows(from, layout, to) {
         for (from, to) in from.iter().zip(to) {
             *to = f32::from_bits(u32::from(from.to_bits()) << 16);
         }
     }
 }
 
+/// Stretches to read and the places that they go to.
 #[inline(always)]
-fn rows<'a, T>(
+pub(super) fn rows<'a, T>(
     from: &'a [T],
     (columns, step): (usize, usize),
     to: &'a mut [f32],

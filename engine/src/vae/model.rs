@@ -9,6 +9,7 @@ use super::config::VaeConfig;
 use super::preview::Colours;
 use crate::checkpoint::{LoadError, Source};
 use crate::kernels::{Conv2d, among_threads};
+use crate::resample::Resample;
 use crate::tensor::Tensor as Latents;
 
 /// diffusers' `AutoencoderKL`.
@@ -62,10 +63,13 @@ impl Vae {
     /// Pictures of -1 to 1 (`[n, 3, h, w]`) to scaled latents: the mean, or with `noise` (unit
     /// normal, the latents' shape) a sample.
     pub(crate) fn encode(&self, x: &Tensor, noise: Option<&Tensor>) -> Result<Tensor> {
-        let mut moments = among_threads(|| self.encoder.forward(x))?;
-        if let Some(conv) = &self.to_moments {
-            moments = conv.forward(&moments)?;
-        }
+        let moments = among_threads(|| {
+            let moments = self.encoder.forward(x)?;
+            match &self.to_moments {
+                Some(conv) => conv.forward(&moments),
+                None => Ok(moments),
+            }
+        })?;
         let c = self.config.latent_channels;
         let mut z = moments.narrow(1, 0, c)?;
         if let Some(noise) = noise {
@@ -80,18 +84,21 @@ impl Vae {
         if let Some(known) = self.colours.get() {
             return Ok(known);
         }
-        let picture = Colours::probe(self.factor());
-        let latents = Latents::from_array(&self.encode(&picture.to_array()?, None)?)?;
+        let picture = Colours::probe();
+        let [_, _, height, width] = picture.shape();
+        let (height, width) = (height * self.factor(), width * self.factor());
+        let large = picture.resized(Resample::Nearest, height, width).to_array()?;
+        let latents = Latents::from_array(&self.encode(&large, None)?)?;
         Ok(self.colours.get_or_init(|| Colours::fit(&latents, &picture)))
     }
 
     /// Scaled latents to pictures of about -1 to 1, not clamped.
     pub(crate) fn decode(&self, latents: &Tensor) -> Result<Tensor> {
         let z = (latents / self.config.scaling_factor)?;
-        let mut z = (z + self.config.shift_factor.unwrap_or(0.0))?;
-        if let Some(conv) = &self.from_latents {
-            z = conv.forward(&z)?;
-        }
-        among_threads(|| self.decoder.forward(&z))
+        let z = (z + self.config.shift_factor.unwrap_or(0.0))?;
+        among_threads(|| match &self.from_latents {
+            Some(conv) => self.decoder.forward(&conv.forward(&z)?),
+            None => self.decoder.forward(&z),
+        })
     }
 }

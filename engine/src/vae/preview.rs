@@ -25,18 +25,17 @@ pub(crate) struct Colours {
 }
 
 impl Colours {
-    /// The picture (`[1, 3, h, w]`, -1 to 1) that the map is fitted to, with so many pixels for each latent
-    /// value along a side.
-    pub(super) fn probe(factor: usize) -> Tensor {
+    /// The picture (`[1, 3, h, w]`, -1 to 1) that the map is fitted to, a pixel for each latent value.
+    pub(super) fn probe() -> Tensor {
         let levels = |patch: usize| {
             let place = patch * STRIDE % (LEVELS * LEVELS * LEVELS);
             [place / LEVELS / LEVELS, place / LEVELS % LEVELS, place % LEVELS]
         };
-        let side = PATCHES * PATCH * factor;
+        let side = PATCHES * PATCH;
         let mut picture = Tensor::zeros([1, 3, side, side]);
         for (colour, plane) in picture.data_mut().chunks_exact_mut(side * side).enumerate() {
             for (at, value) in plane.iter_mut().enumerate() {
-                let [y, x] = [at / side, at % side].map(|place| place / (PATCH * factor));
+                let [y, x] = [at / side, at % side].map(|place| place / PATCH);
                 let level = levels(y * PATCHES + x)[colour];
                 *value = level as f32 / (LEVELS - 1) as f32 * 2.0 - 1.0;
             }
@@ -44,10 +43,9 @@ impl Colours {
         picture
     }
 
-    /// The map that comes nearest to `picture` (-1 to 1) from its latents.
+    /// The map that comes nearest to `picture` (-1 to 1, a pixel for each latent value) from its latents.
     pub(super) fn fit(latents: &Tensor, picture: &Tensor) -> Self {
         let [_, channels, height, width] = latents.shape();
-        let picture = pooled(picture, height, width);
         let plane = height * width;
         // Normal equations, with the three colours on the right.
         let count = features(&vec![0.0; channels]).count();
@@ -104,24 +102,6 @@ fn features(latents: &[f64]) -> impl Iterator<Item = f64> {
     std::iter::once(1.0).chain(latents.iter().copied()).chain(squares)
 }
 
-/// The means of a picture's pixels for each latent value.
-fn pooled(picture: &Tensor, height: usize, width: usize) -> Tensor {
-    let [n, channels, rows, columns] = picture.shape();
-    let (tall, wide) = ((rows / height.max(1)).max(1), (columns / width.max(1)).max(1));
-    let mut small = Tensor::zeros([n, channels, height, width]);
-    let planes = small.data_mut().chunks_exact_mut((height * width).max(1));
-    for (to, from) in planes.zip(picture.data().chunks_exact((rows * columns).max(1))) {
-        for (y, line) in from.chunks_exact(columns).enumerate() {
-            for (x, value) in line.iter().enumerate() {
-                if let Some(to) = to.get_mut(y / tall * width + x / wide) {
-                    *to += value / (tall * wide) as f32;
-                }
-            }
-        }
-    }
-    small
-}
-
 /// Turns the square on the left into one of ones, and so what is on the right of it into the solutions. What
 /// is on the left is symmetric and larger than zero: no rows need be exchanged.
 fn eliminate(rows: &mut [Vec<f64>]) {
@@ -144,20 +124,19 @@ mod tests {
 
     #[test]
     fn a_map_is_found_again() {
-        let picture = Colours::probe(2);
+        let picture = Colours::probe();
         let [_, _, height, width] = picture.shape();
-        let small = pooled(&picture, height / 2, width / 2);
         // Latents that are the colours mixed, and one more with nothing to tell.
-        let plane = small.data().len() / 3;
-        let value = |colour: usize, at: usize| small.data()[colour * plane + at];
+        let plane = height * width;
+        let value = |colour: usize, at: usize| picture.data()[colour * plane + at];
         let mut latents = Vec::new();
         latents.extend((0..plane).map(|at| value(0, at) + 0.5 * value(1, at)));
         latents.extend((0..plane).map(|at| value(2, at) - 0.3));
         latents.extend((0..plane).map(|at| 2.0 * value(1, at)));
         latents.extend((0..plane).map(|at| (at as f32).sin()));
-        let latents = Tensor::new([1, 4, height / 2, width / 2], latents).unwrap();
+        let latents = Tensor::new([1, 4, height, width], latents).unwrap();
         let shown = Colours::fit(&latents, &picture).of(&latents);
-        for (shown, value) in shown.data().iter().zip(small.data()) {
+        for (shown, value) in shown.data().iter().zip(picture.data()) {
             assert!((shown - (value * 0.5 + 0.5)).abs() < 0.02, "{shown} {value}");
         }
     }

@@ -53,8 +53,16 @@ impl TensorFile {
         tensors.map(|(key, info)| (key, info.shape.clone())).collect()
     }
 
-    pub(super) fn shape(&self, key: &str) -> Option<&[usize]> {
-        self.header.info(key).map(|info| info.shape.as_slice())
+    /// # Errors
+    /// [`LoadError::MissingKey`].
+    pub(super) fn shape(&self, key: &str) -> Result<&[usize], LoadError> {
+        Ok(&self.info(key)?.shape)
+    }
+
+    fn info(&self, key: &str) -> Result<&TensorInfo, LoadError> {
+        self.header
+            .info(key)
+            .ok_or_else(|| LoadError::MissingKey { file: self.path.clone(), key: key.to_owned() })
     }
 
     /// A tensor as the file has it.
@@ -63,9 +71,7 @@ impl TensorFile {
     /// [`LoadError::MissingKey`], or [`LoadError::Weights`] for an element type that candle does not
     /// have or a file that can no longer be read.
     pub(super) fn read(&self, key: &str) -> Result<Tensor, LoadError> {
-        let Some(info) = self.header.info(key) else {
-            return Err(LoadError::MissingKey { file: self.path.clone(), key: key.to_owned() });
-        };
+        let info = self.info(key)?;
         self.bytes(info)
             .and_then(|bytes| {
                 let view = TensorView::new(info.dtype, info.shape.clone(), &bytes);

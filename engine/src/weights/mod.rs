@@ -119,7 +119,7 @@ impl Weights {
 
     /// Whether the file has the tensor `name` below this prefix.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.file.shape(&self.place(name).key).is_some()
+        self.file.shape(&self.place(name).key).is_ok()
     }
 
     /// The tensor `name` below this prefix, as f32.
@@ -146,9 +146,7 @@ impl Weights {
         name: &str,
     ) -> Result<Tensor, LoadError> {
         let place = self.place(name);
-        let Some(found) = self.file.shape(&place.key) else {
-            return Err(LoadError::MissingKey { file: self.file().to_owned(), key: place.key });
-        };
+        let found = self.file.shape(&place.key)?;
         let mut stored = shape.to_vec();
         if place.transposed {
             stored.reverse();
