@@ -11,6 +11,7 @@ use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo};
 use crate::conditioning::Conditioning;
 use crate::embedding::{Embedding, Embeddings};
 use crate::error::EngineError;
+use crate::kernels::Precision;
 use crate::prompt::{Pass, Scheduled, Side, SubPrompt, TextSettings, schedules};
 use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
 use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
@@ -49,7 +50,18 @@ impl Engine {
     /// # Errors
     /// [`LoadError`] names the file and the key that will not do.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        Self::build(path, Files::open(path)?)
+        Self::load_in(path, Precision::Full)
+    }
+
+    /// The same for networks that compute in `precision`.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), and [`LoadError::Precision`].
+    pub fn load_in(path: &Path, precision: Precision) -> Result<Self, LoadError> {
+        if !precision.is_available() {
+            return Err(LoadError::Precision);
+        }
+        Self::build(path, Files::open(path)?.computed_in(precision))
     }
 
     /// Loads the parts that were found.
@@ -93,6 +105,7 @@ impl Engine {
             text_width,
             text_layers: text.layers(),
             files: files.on_disk,
+            precision: files.unet.weights.precision(),
         };
         tracing::debug!(name = info.name, text_width, "checkpoint loaded");
         let (text, unet, vae) = (Arc::new(text), Arc::new(unet), Arc::new(vae));

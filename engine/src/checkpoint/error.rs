@@ -69,6 +69,11 @@ pub enum LoadError {
         /// The reader's report.
         source: candle_core::Error,
     },
+    /// Networks are to compute in bf16, for which the processor has no instructions.
+    #[error(
+        "this processor has no instructions for bf16 (AVX512-BF16): let networks compute in full precision"
+    )]
+    Precision,
     /// A tensor that the configuration calls for is not in the file.
     #[error("{} has no tensor {key}; the file is not complete, or belongs to another configuration", file.display())]
     MissingKey {

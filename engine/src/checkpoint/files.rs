@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Config, LoadError, ModelFile, Part, single, weights_file};
+use crate::kernels::Precision;
 use crate::weights::Weights;
 
 /// A network's configuration and weights.
@@ -19,6 +20,11 @@ impl Source {
     pub(crate) fn folder(folder: &Path, stem: &str) -> Result<Self, LoadError> {
         let config = Config::read(&folder.join("config.json"))?;
         Ok(Self { config, weights: Weights::open(&weights_file(folder, stem))? })
+    }
+
+    /// The same for a network that computes in `precision`.
+    pub(crate) fn computed_in(self, precision: Precision) -> Self {
+        Self { weights: self.weights.computed_in(precision), ..self }
     }
 }
 
@@ -51,6 +57,13 @@ impl Files {
     /// What is missing, or why the file is no checkpoint that this engine runs.
     pub(crate) fn open(path: &Path) -> Result<Self, LoadError> {
         if path.is_dir() { Self::folder(path) } else { single::open(path) }
+    }
+
+    /// The same for networks that compute in `precision`.
+    pub(crate) fn computed_in(self, precision: Precision) -> Self {
+        let set = |source: Source| source.computed_in(precision);
+        let texts = self.texts.into_iter().map(|(source, tokenizer)| (set(source), tokenizer));
+        Self { unet: set(self.unet), vae: set(self.vae), texts: texts.collect(), ..self }
     }
 
     fn folder(folder: &Path) -> Result<Self, LoadError> {

@@ -179,7 +179,7 @@ impl Layer {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let h = self.norm1.forward(x)?;
         let (q, k, v) = (self.q.forward(&h)?, self.k.forward(&h)?, self.v.forward(&h)?);
-        let h = attention(&q, &k, &v, self.heads, Mask::Causal)?;
+        let h = attention(&q, [&k, &v], self.heads, Mask::Causal, self.q.precision())?;
         let x = self.out.forward_onto(&h, x)?;
         let h = self.wide.forward(&self.norm2.forward(&x)?)?;
         let h = self.activation.forward(&h)?;

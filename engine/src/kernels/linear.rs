@@ -1,10 +1,17 @@
 //! Linear layers over the last dimension.
 
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor, bail};
+use half::slice::HalfFloatSliceExt as _;
+use rayon::prelude::*;
 
+use super::Precision;
 use super::math::{gelu, wide};
+use super::product::bf16::{self, PANEL, Panels, pair_columns, panel_values};
 use super::product::{Block, Matrix};
-use super::values::{pieces, planes_with, sum_into, turned, with, with_values};
+use super::values::{
+    Values, add_turned, pieces, planes_with, sum_into, turned, with, with_pairs, with_scratch,
+    with_values,
+};
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
@@ -12,9 +19,12 @@ use crate::weights::Weights;
 #[derive(Clone, Debug)]
 pub(crate) struct Linear {
     /// `[inputs, outputs]`: so the products need not turn it each time. In half precision where the file
-    /// has it so.
+    /// has it so. Or what [`panels`] makes of it.
     weight: Tensor,
     bias: Option<Tensor>,
+    inputs: usize,
+    outputs: usize,
+    precision: Precision,
 }
 
 impl Linear {
@@ -56,23 +66,34 @@ impl Linear {
         (outputs, inputs): (usize, usize),
         read: impl FnOnce() -> std::result::Result<Vec<Tensor>, LoadError>,
     ) -> std::result::Result<Self, LoadError> {
-        let turned = || {
+        // Values are rounded in pairs.
+        let precision = if inputs % 2 == 0 { w.precision() } else { Precision::Full };
+        let made = || {
             let mut tensors = read()?;
             if let Some(weight) = tensors.first_mut() {
-                let turn =
-                    |weight: &Tensor| turned(&weight.reshape((1, outputs, inputs))?)?.squeeze(0);
-                *weight = turn(weight).map_err(|source| w.broken(source))?;
+                let of_file = weight.reshape((outputs, inputs));
+                let kept = of_file.and_then(|weight| match precision {
+                    Precision::Full => turned(&weight.unsqueeze(0)?)?.squeeze(0),
+                    Precision::Bf16 => panels(&weight),
+                });
+                *weight = kept.map_err(|source| w.broken(source))?;
             }
             Ok(tensors)
         };
-        let mut tensors = w.layer((outputs, inputs), turned)?.into_iter();
+        let mut tensors = w.layer((outputs, inputs), made)?.into_iter();
         let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
-        Ok(Self { weight: tensors.next().ok_or_else(missing)?, bias: tensors.next() })
+        let weight = tensors.next().ok_or_else(missing)?;
+        Ok(Self { weight, bias: tensors.next(), inputs, outputs, precision })
     }
 
     /// Values that it gives for a row.
     pub(crate) fn outputs(&self) -> usize {
-        self.weight.dims().last().copied().unwrap_or(0)
+        self.outputs
+    }
+
+    /// What it computes in.
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
     }
 
     /// `[…, inputs]` to `[…, outputs]`.
@@ -103,40 +124,46 @@ impl Linear {
 
     fn add(&self, x: &Tensor, mut out: Vec<f32>) -> Result<Tensor> {
         let x = x.contiguous()?;
-        let (inputs, outputs) = self.weight.dims2()?;
-        let rows = x.elem_count() / inputs.max(1);
-        with(&x, |x| {
-            with_values(&self.weight, |weight| {
-                let (x, weight) =
-                    (Matrix::new(x, rows, inputs), Matrix::of(weight, inputs, outputs));
-                let block = Block::new(&mut out, rows, outputs);
-                block.product_among_threads(x, weight, true);
-                Ok(())
-            })
+        let rows = x.elem_count() / self.inputs.max(1);
+        with(&x, |values| {
+            let block = Block::new(&mut out, rows, self.outputs);
+            self.product(block, Matrix::new(values, rows, self.inputs), true)
         })?;
         let mut shape = x.dims().to_vec();
         shape.pop();
-        shape.push(outputs);
+        shape.push(self.outputs);
         Tensor::from_vec(out, shape, x.device())
+    }
+
+    /// `x` (`[rows, inputs]`) by the weights.
+    fn product(&self, block: Block<'_>, x: Matrix<'_>, add: bool) -> Result<()> {
+        match self.precision {
+            Precision::Full => with_values(&self.weight, |weight| {
+                let weight = Matrix::of(weight, self.inputs, self.outputs);
+                block.product_among_threads(x, weight, add);
+                Ok(())
+            }),
+            Precision::Bf16 => with_pairs(&self.weight, |pairs| {
+                let panels = Panels::new(pairs, self.inputs, self.outputs);
+                x.with_rounded(|rows| bf16::product_among_threads(block, rows, panels, add));
+                Ok(())
+            }),
+        }
     }
 
     /// Pictures to tokens: `[n, inputs, h, w]` to `[n, h·w, outputs]`.
     pub(crate) fn forward_pixels(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
         let (n, inputs, height, width) = x.dims4()?;
-        let (pixels, outputs) = (height * width, self.outputs());
+        let (pixels, outputs) = (height * width, self.outputs);
         let mut out = self.begin(n * pixels)?;
         with(&x, |x| {
-            with_values(&self.weight, |weight| {
-                let weight = Matrix::of(weight, inputs, outputs);
-                let size = (pixels * outputs).max(1);
-                let pictures =
-                    out.chunks_exact_mut(size).zip(x.chunks_exact((inputs * pixels).max(1)));
-                for (out, x) in pictures {
-                    let x = Matrix::new(x, inputs, pixels).transposed();
-                    Block::new(out, pixels, outputs).product_among_threads(x, weight, true);
-                }
-                Ok(())
+            let size = (pixels * outputs).max(1);
+            let mut pictures =
+                out.chunks_exact_mut(size).zip(x.chunks_exact((inputs * pixels).max(1)));
+            pictures.try_for_each(|(out, x)| {
+                let x = Matrix::new(x, inputs, pixels).transposed();
+                self.product(Block::new(out, pixels, outputs), x, true)
             })
         })?;
         Tensor::from_vec(out, (n, pixels, outputs), x.device())
@@ -146,26 +173,54 @@ impl Linear {
     pub(crate) fn forward_onto_pixels(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
         let (x, base) = (x.contiguous()?, base.contiguous()?);
         let (_, pixels, inputs) = x.dims3()?;
-        let outputs = self.outputs();
+        let outputs = self.outputs;
         let mut out = with(&base, |base| {
             let Some(bias) = &self.bias else { return Ok(base.to_vec()) };
             with(bias, |bias| Ok(planes_with(base, bias, pixels)))
         })?;
         with(&x, |x| {
-            with_values(&self.weight, |weight| {
-                let weight = Matrix::of(weight, inputs, outputs).transposed();
-                let size = (outputs * pixels).max(1);
-                let pictures =
-                    out.chunks_exact_mut(size).zip(x.chunks_exact((inputs * pixels).max(1)));
-                for (out, x) in pictures {
-                    let x = Matrix::new(x, pixels, inputs).transposed();
-                    Block::new(out, outputs, pixels).product_among_threads(weight, x, true);
+            let size = (outputs * pixels).max(1);
+            let mut pictures =
+                out.chunks_exact_mut(size).zip(x.chunks_exact((inputs * pixels).max(1)));
+            pictures.try_for_each(|(out, x)| {
+                let x = Matrix::new(x, pixels, inputs);
+                match self.precision {
+                    Precision::Full => with_values(&self.weight, |weight| {
+                        let weight = Matrix::of(weight, inputs, outputs).transposed();
+                        let block = Block::new(out, outputs, pixels);
+                        block.product_among_threads(weight, x.transposed(), true);
+                        Ok(())
+                    }),
+                    // The weights' panels give tokens.
+                    Precision::Bf16 => with_scratch(pixels * outputs, |tokens| {
+                        self.product(Block::new(tokens, pixels, outputs), x, false)?;
+                        add_turned(out, tokens, pixels);
+                        Ok(())
+                    }),
                 }
-                Ok(())
             })
         })?;
         Tensor::from_vec(out, base.shape(), base.device())
     }
+}
+
+/// Weights (`[outputs, inputs]`) in panels of bf16, which have a column for each output.
+fn panels(weight: &Tensor) -> Result<Tensor> {
+    let (outputs, inputs) = weight.dims2()?;
+    let weight = weight.to_dtype(DType::BF16)?;
+    let mut pairs = vec![0; panel_values(inputs, outputs)];
+    with_values(&weight, |values| {
+        let Values::Brain(values) = values else { bail!("these are values of bf16") };
+        let size = (inputs / 2 * PANEL).max(1);
+        pairs.par_chunks_exact_mut(size).enumerate().for_each(|(panel, to)| {
+            let count = PANEL.min(outputs - panel * PANEL);
+            let columns = &values.reinterpret_cast()[panel * PANEL * inputs..];
+            pair_columns(to, columns, (inputs, inputs), count);
+        });
+        Ok(())
+    })?;
+    let count = pairs.len();
+    Tensor::from_vec(pairs, count, &Device::Cpu)
 }
 
 /// The first half of the last dimension times the gelu of the second: `[…, 2c]` to `[…, c]`.
@@ -213,6 +268,36 @@ mod tests {
     }
 
     #[test]
+    fn in_bf16_tokens_and_pixels_are_rounded() {
+        if !Precision::Bf16.is_available() {
+            return;
+        }
+        let rounded = |x: &Tensor| x.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
+        for (n, inputs, outputs, height, width) in [(2, 70, 150, 9, 11), (1, 34, 20, 1, 3)] {
+            let pixels = height * width;
+            let picture = waves(&[n, inputs, height, width], 0.37);
+            let tokens = picture.flatten_from(2).unwrap().transpose(1, 2).unwrap();
+            let (base, bias) = (waves(&[n, pixels, outputs], 0.11), waves(&[outputs], 1.3));
+            let weight = waves(&[outputs, inputs], 0.71);
+            let mapped = rounded(&tokens.contiguous().unwrap());
+            let mapped = mapped.broadcast_matmul(&rounded(&weight).t().unwrap()).unwrap();
+            let mapped = mapped.broadcast_add(&bias).unwrap();
+            let weight = panels(&weight).unwrap();
+            let bias = Some(bias);
+            let linear = Linear { weight, bias, inputs, outputs, precision: Precision::Bf16 };
+            close(&linear.forward(&tokens).unwrap(), &mapped);
+            close(&linear.forward_pixels(&picture).unwrap(), &mapped);
+            let onto = (&mapped + &base).unwrap();
+            close(&linear.forward_onto(&tokens, &base).unwrap(), &onto);
+            let as_picture = |x: &Tensor| {
+                x.transpose(1, 2).unwrap().reshape((n, outputs, height, width)).unwrap()
+            };
+            let found = linear.forward_onto_pixels(&tokens, &as_picture(&base)).unwrap();
+            close(&found, &as_picture(&onto));
+        }
+    }
+
+    #[test]
     fn tokens_and_pixels_are_mapped_whatever_the_weights_are_kept_in() {
         let (n, inputs, outputs, height, width) = (2, 70, 150, 9, 11);
         let pixels = height * width;
@@ -222,7 +307,9 @@ mod tests {
         for kept in [DType::F32, DType::F16, DType::BF16] {
             let weight = waves(&[inputs, outputs], 0.71).to_dtype(kept).unwrap();
             let single = weight.to_dtype(DType::F32).unwrap();
-            let linear = Linear { weight, bias: Some(bias.clone()) };
+            let added = Some(bias.clone());
+            let linear =
+                Linear { weight, bias: added, inputs, outputs, precision: Precision::Full };
             let mapped = tokens.contiguous().unwrap().broadcast_matmul(&single).unwrap();
             let mapped = mapped.broadcast_add(&bias).unwrap();
             close(&linear.forward(&tokens).unwrap(), &mapped);

@@ -12,6 +12,7 @@ mod conv;
 mod linear;
 mod math;
 mod norm;
+mod precision;
 mod product;
 mod upsample;
 mod values;
@@ -23,6 +24,7 @@ pub(crate) use attention::{Mask, attention};
 pub(crate) use conv::Conv2d;
 pub(crate) use linear::{Linear, gated};
 pub(crate) use norm::{GroupNorm, LayerNorm, Then};
+pub use precision::Precision;
 pub(crate) use upsample::upsample_nearest;
 pub(crate) use values::same;
 

@@ -5,11 +5,13 @@
 
 #![allow(unsafe_code)]
 
+pub(super) mod bf16;
+
 use std::marker::PhantomData;
 
 use rayon::prelude::*;
 
-use super::values::{Values, with_scratch};
+use super::values::{Values, turn, with_scratch};
 
 /// Blocks that a result is divided into, where it is large enough.
 const BLOCKS: usize = 16;
@@ -23,6 +25,8 @@ pub(super) const ROWS: usize = 12;
 const WIDENED: usize = 1 << 16;
 /// Values that are widened before they are multiplied, at most: 16 MB.
 const WIDENED_ONCE: usize = 1 << 22;
+/// Values that a task rounds.
+const ROUNDED: usize = 1 << 14;
 
 /// A matrix to read, in any layout.
 #[derive(Clone, Copy)]
@@ -94,6 +98,33 @@ impl<'a> Matrix<'a> {
             });
             let single = Matrix::new(to, this.rows, this.columns);
             f(if turned { single.transposed() } else { single })
+        })
+    }
+
+    /// Calls `f` with the rows rounded to bf16. There is an even number of values in each, in single
+    /// precision.
+    pub(super) fn with_rounded<R>(self, f: impl FnOnce(bf16::Rows<'_>) -> R) -> R {
+        let Some(values) = self.values.single() else {
+            unreachable!("only what is in single precision is rounded")
+        };
+        with_scratch(self.rows * self.columns, |to: &mut [u16]| {
+            let at_once = (ROUNDED / self.columns.max(1)).max(1);
+            if self.column_step == 1 {
+                let rows = to.par_chunks_mut((at_once * self.columns).max(1)).enumerate();
+                rows.for_each(|(at, to)| {
+                    for (row, to) in to.chunks_exact_mut(self.columns.max(1)).enumerate() {
+                        let from = (at * at_once + row) * self.row_step;
+                        bf16::round(&values[from..][..self.columns], to);
+                    }
+                });
+            } else {
+                with_scratch(to.len(), |turned| {
+                    turn(turned, &values[..to.len()], self.columns);
+                    let pieces = to.par_chunks_mut(ROUNDED).zip(turned.par_chunks(ROUNDED));
+                    pieces.for_each(|(to, from)| bf16::round(from, to));
+                });
+            }
+            f(bf16::Rows::new(to, self.rows, self.columns))
         })
     }
 

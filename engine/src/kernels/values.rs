@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use bytemuck::{AnyBitPattern, NoUninit, cast_slice_mut};
 use candle_core::{CpuStorage, Device, Result, Storage, Tensor, bail};
 use half::{bf16, f16};
 use rayon::prelude::*;
@@ -77,6 +78,13 @@ pub(super) fn with<R>(x: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result
     })
 }
 
+/// Calls `f` with the pairs of a tensor that a layer keeps in bf16.
+pub(super) fn with_pairs<R>(x: &Tensor, f: impl FnOnce(&[u32]) -> Result<R>) -> Result<R> {
+    let (storage, _) = x.storage_and_layout();
+    let Storage::Cpu(values) = &*storage else { bail!("a kernel of the CPU got values elsewhere") };
+    f(values.as_slice()?)
+}
+
 /// Contiguous matrices (`[n, rows, columns]`) with rows for columns, in their own precision.
 pub(super) fn turned(x: &Tensor) -> Result<Tensor> {
     let (n, rows, columns) = x.dims3()?;
@@ -105,6 +113,20 @@ fn turned_values<T: Copy + Default + Send + Sync>(
 
 /// So many rows as columns: among threads, and in squares that stay in a cache.
 pub(super) fn turn<T: Copy + Send + Sync>(out: &mut [T], values: &[T], rows: usize) {
+    each_turned(out, values, rows, |to, value| *to = value);
+}
+
+/// The same added to what is there.
+pub(super) fn add_turned(out: &mut [f32], values: &[f32], rows: usize) {
+    each_turned(out, values, rows, |to, value| *to += value);
+}
+
+fn each_turned<T: Copy + Send + Sync>(
+    out: &mut [T],
+    values: &[T],
+    rows: usize,
+    put: impl Fn(&mut T, T) + Sync,
+) {
     const SIDE: usize = 32;
     let columns = values.len() / rows.max(1);
     out.par_chunks_mut((rows * SIDE).max(1)).enumerate().for_each(|(at, out)| {
@@ -113,23 +135,26 @@ pub(super) fn turn<T: Copy + Send + Sync>(out: &mut [T], values: &[T], rows: usi
             let end = rows.min(begin + SIDE);
             for (column, out) in out.chunks_exact_mut(rows).enumerate() {
                 let from = values[begin * columns + first + column..].iter().step_by(columns);
-                out[begin..end].iter_mut().zip(from).for_each(|(to, value)| *to = *value);
+                out[begin..end].iter_mut().zip(from).for_each(|(to, value)| put(to, *value));
             }
         }
     });
 }
 
 thread_local! {
-    static SCRATCH: RefCell<Vec<Vec<f32>>> = const { RefCell::new(Vec::new()) };
+    static SCRATCH: RefCell<Vec<Vec<u32>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Calls `f` with room for so many values, whatever they are: memory that this thread used before needs
 /// not be cleared again.
-pub(super) fn with_scratch<R>(size: usize, f: impl FnOnce(&mut [f32]) -> R) -> R {
+pub(super) fn with_scratch<T: AnyBitPattern + NoUninit, R>(
+    size: usize,
+    f: impl FnOnce(&mut [T]) -> R,
+) -> R {
     // Taken away meanwhile: while other threads work on it, this one may begin something else.
     let mut values = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    values.resize(values.len().max(size), 0.0);
-    let result = f(&mut values[..size]);
+    values.resize(values.len().max((size * size_of::<T>()).div_ceil(size_of::<u32>())), 0);
+    let result = f(&mut cast_slice_mut(&mut values)[..size]);
     SCRATCH.with_borrow_mut(|all| all.push(values));
     result
 }

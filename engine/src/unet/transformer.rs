@@ -165,7 +165,8 @@ impl Attention {
     }
 
     fn find(&self, x: &Tensor, [k, v]: &[Tensor; 2], base: Option<&Tensor>) -> Result<Tensor> {
-        let found = attention(&self.q.forward(x)?, k, v, self.heads, Mask::None)?;
+        let precision = self.q.precision();
+        let found = attention(&self.q.forward(x)?, [k, v], self.heads, Mask::None, precision)?;
         match base {
             Some(base) => self.out.forward_onto(&found, base),
             None => self.out.forward(&found),

@@ -118,7 +118,8 @@ impl Attention {
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let h = self.norm.forward(x, Then::Nothing)?;
         let [q, k, v] = [&self.q, &self.k, &self.v].map(|it| it.forward_pixels(&h));
-        self.out.forward_onto_pixels(&attention(&q?, &k?, &v?, 1, Mask::None)?, x)
+        let found = attention(&q?, [&k?, &v?], 1, Mask::None, self.q.precision())?;
+        self.out.forward_onto_pixels(&found, x)
     }
 }
 

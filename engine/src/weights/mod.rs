@@ -10,6 +10,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 
 use crate::checkpoint::LoadError;
+use crate::kernels::Precision;
 use file::TensorFile;
 pub(crate) use patches::{Delta, Layers, Patches};
 
@@ -22,6 +23,7 @@ pub(crate) struct Weights {
     names: Option<Arc<Names>>,
     layers: Layers,
     patches: Option<Arc<Patches>>,
+    precision: Precision,
 }
 
 /// Values from which on a layer is worth the widening: smaller ones are a twentieth of the weights of
@@ -61,7 +63,17 @@ impl Weights {
             names: None,
             layers: Layers::default(),
             patches: None,
+            precision: Precision::Full,
         })
+    }
+
+    /// The same for layers that compute in `precision`.
+    pub(crate) fn computed_in(self, precision: Precision) -> Self {
+        Self { precision, ..self }
+    }
+
+    pub(crate) fn precision(&self) -> Precision {
+        self.precision
     }
 
     pub(crate) fn file(&self) -> &Path {

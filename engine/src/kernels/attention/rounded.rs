@@ -1,0 +1,110 @@
+//! The same in bf16: queries, keys, values and shares are rounded, scores are not.
+
+use rayon::prelude::*;
+
+use super::{Job, Query};
+use crate::kernels::product::Block;
+use crate::kernels::product::bf16::{
+    PANEL, Panels, Rows, pair_columns, pair_lines, panel_values, product, round,
+};
+use crate::kernels::values::with_scratch;
+
+/// Keys and values of every head of every picture, in panels.
+pub(super) struct HeadPanels<'a> {
+    job: Job,
+    keys: &'a [u32],
+    values: &'a [u32],
+}
+
+/// Calls `f` with what keys and values give.
+pub(super) fn with_panels<R>(
+    job: Job,
+    [k, v]: [&[f32]; 2],
+    f: impl FnOnce(HeadPanels<'_>) -> R,
+) -> R {
+    let heads = k.len() / (job.keys * job.width).max(1);
+    with_scratch(heads * job.keys_size(), |keys| {
+        with_scratch(heads * job.values_size(), |values| {
+            let of_keys = keys.par_chunks_exact_mut(job.keys_size().max(1));
+            let of_values = values.par_chunks_exact_mut(job.values_size().max(1));
+            of_keys.zip(of_values).enumerate().for_each(|(at, (keys, values))| {
+                let (row, head) = (at / job.heads, at % job.heads);
+                let from = row * job.keys * job.channels() + head * job.width;
+                job.lay_keys(keys, &k[from..]);
+                job.lay_values(values, &v[from..]);
+            });
+            f(HeadPanels { job, keys, values })
+        })
+    })
+}
+
+impl Job {
+    fn channels(&self) -> usize {
+        self.heads * self.width
+    }
+
+    /// Pairs in the panels of a head's keys, and of its values.
+    fn keys_size(&self) -> usize {
+        panel_values(self.width, self.keys)
+    }
+
+    fn values_size(&self) -> usize {
+        panel_values(self.keys, self.width)
+    }
+
+    fn lay_keys(&self, to: &mut [u32], k: &[f32]) {
+        let Self { keys, width, .. } = *self;
+        with_scratch(keys * width, |rounded| {
+            for (key, to) in rounded.chunks_exact_mut(width).enumerate() {
+                round(&k[key * self.channels()..][..width], to);
+            }
+            for (panel, to) in to.chunks_exact_mut(width / 2 * PANEL).enumerate() {
+                let first = panel * PANEL;
+                pair_columns(
+                    to,
+                    &rounded[first * width..],
+                    (width, width),
+                    PANEL.min(keys - first),
+                );
+            }
+        });
+    }
+
+    fn lay_values(&self, to: &mut [u32], v: &[f32]) {
+        for (panel, to) in to.chunks_exact_mut(self.keys.div_ceil(2) * PANEL).enumerate() {
+            let first = panel * PANEL;
+            let columns = PANEL.min(self.width - first);
+            pair_lines(to, &v[first..], (self.keys, self.channels()), columns);
+        }
+    }
+}
+
+impl HeadPanels<'_> {
+    /// Some queries of one head of a picture.
+    pub(super) fn attend(&self, mut out: Block<'_>, Query { row, values }: Query<'_>) {
+        let Job { keys, width, .. } = self.job;
+        let (first, count, column) = (out.first_row(), out.height(), out.first_column());
+        let head = row * self.job.heads + column / width;
+        let even = keys.next_multiple_of(2);
+        let k = Panels::new(&self.keys[head * self.job.keys_size()..], width, keys);
+        let v = Panels::new(&self.values[head * self.job.values_size()..], even, width);
+        with_scratch(count * keys, |scores| {
+            with_scratch(count * width, |queries| {
+                for (query, to) in queries.chunks_exact_mut(width).enumerate() {
+                    let from = (first + query) * self.job.channels() + column;
+                    round(&values[from..][..width], to);
+                }
+                let queries = Rows::new(queries, count, width);
+                product(&mut Block::new(scores, count, keys), queries, k, false);
+            });
+            self.job.share(scores, first);
+            with_scratch(count * even, |shares| {
+                for (to, from) in shares.chunks_exact_mut(even).zip(scores.chunks_exact(keys)) {
+                    to[keys..].fill(0);
+                    round(from, &mut to[..keys]);
+                }
+                product(&mut out, Rows::new(shares, count, even), v, false);
+            });
+        });
+    }
+}

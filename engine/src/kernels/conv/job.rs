@@ -1,0 +1,239 @@
+//! One convolution of some pictures: columns of patches, multiplied with the kernels.
+
+use candle_core::{Result, bail};
+use half::slice::HalfFloatSliceExt as _;
+use rayon::prelude::*;
+
+use super::Patch;
+use crate::kernels::Precision;
+use crate::kernels::product::bf16::{self, Rows};
+use crate::kernels::product::{Block, Matrix, ROWS};
+use crate::kernels::values::{Values, least, with_scratch};
+use crate::kernels::winograd::Winograd;
+
+/// Output pixels that one task takes, where there are many.
+const PIXELS: usize = 256;
+/// From so many pixels on each task lays out its own columns; with fewer it is done once, before
+/// the outputs are divided among tasks.
+const MANY: usize = 1024;
+/// Values of columns that a task has at once: they stay in a cache.
+const COLUMNS: usize = 1 << 17;
+/// Tasks that the outputs are divided into.
+const TASKS: usize = 16;
+
+/// The weights of a convolution, a row for each output.
+#[derive(Clone, Copy)]
+enum Kernels<'a> {
+    Full(Matrix<'a>),
+    Bf16(Rows<'a>),
+}
+
+impl<'a> Kernels<'a> {
+    fn new(
+        values: Values<'a>,
+        (outputs, inner): (usize, usize),
+        precision: Precision,
+    ) -> Result<Self> {
+        Ok(match (precision, values) {
+            (Precision::Full, values) => Self::Full(Matrix::of(values, outputs, inner)),
+            (Precision::Bf16, Values::Brain(values)) => {
+                Self::Bf16(Rows::new(values.reinterpret_cast(), outputs, inner))
+            }
+            _ => bail!("a convolution in bf16 has its weights so"),
+        })
+    }
+
+    /// Some of the values of each row.
+    fn columns(self, first: usize, count: usize) -> Self {
+        match self {
+            Self::Full(kernels) => Self::Full(kernels.columns(first, count)),
+            Self::Bf16(kernels) => Self::Bf16(kernels.columns(first, count)),
+        }
+    }
+
+    /// Adds products with `columns` (so many rows and columns) to a block.
+    fn add(self, block: &mut Block<'_>, columns: &[f32], (inner, count): (usize, usize)) {
+        match self {
+            Self::Full(kernels) => {
+                block.product(kernels, Matrix::new(columns, inner, count), true);
+            }
+            Self::Bf16(kernels) => bf16::with_panels(columns, (inner, count), |columns| {
+                bf16::product(block, kernels, columns, true);
+            }),
+        }
+    }
+
+    /// The same among threads.
+    fn add_among_threads(self, block: Block<'_>, columns: &[f32], (inner, count): (usize, usize)) {
+        match self {
+            Self::Full(kernels) => {
+                block.product_among_threads(kernels, Matrix::new(columns, inner, count), true);
+            }
+            Self::Bf16(kernels) => {
+                bf16::with_panels_among_threads(columns, (inner, count), |columns| {
+                    bf16::product_among_threads(block, kernels, columns, true);
+                });
+            }
+        }
+    }
+}
+
+/// One convolution of some pictures.
+#[derive(Clone, Copy)]
+pub(super) struct Job {
+    pub(super) patch: Patch,
+    pub(super) pictures: usize,
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    /// Of the result.
+    pub(super) rows: usize,
+    pub(super) across: usize,
+}
+
+impl Job {
+    /// Adds the convolution of `x` to `out`, in the way that is fastest for its sizes.
+    pub(super) fn add(
+        &self,
+        out: &mut [f32],
+        x: &[f32],
+        weight: Values<'_>,
+        precision: Precision,
+    ) -> Result<()> {
+        if let Some(winograd) = self.turned() {
+            winograd.add(out, x, weight);
+            return Ok(());
+        }
+        let inner = self.inputs * self.patch.size * self.patch.size;
+        let kernels = Kernels::new(weight, (self.outputs, inner), precision)?;
+        if self.patch.is_point() {
+            self.points(out, x, kernels);
+        } else if self.pictures * self.rows * self.across >= MANY {
+            self.many(out, x, kernels);
+        } else {
+            self.few(out, x, kernels);
+        }
+        Ok(())
+    }
+
+    /// The pictures of the result, and those that they are made of.
+    fn pictures<'a>(
+        &self,
+        out: &'a mut [f32],
+        x: &'a [f32],
+    ) -> impl Iterator<Item = (Block<'a>, &'a [f32])> {
+        let (outputs, pixels) = (self.outputs, self.rows * self.across);
+        let from = self.inputs * self.height * self.width;
+        let out = out.chunks_exact_mut((outputs * pixels).max(1));
+        let out = out.map(move |out| Block::new(out, outputs, pixels));
+        out.zip(x.chunks_exact(from.max(1)))
+    }
+
+    /// The same with fewer multiplications, where the patches are those that it is for and it pays.
+    pub(super) fn turned(&self) -> Option<Winograd> {
+        let Self { patch, pictures, inputs, outputs, height, width, rows, across } = *self;
+        let padding = patch.padding;
+        let fits = patch.size == 3 && patch.stride == 1 && padding < 2;
+        let turned = Winograd { pictures, inputs, outputs, height, width, padding, rows, across };
+        (fits && turned.pays()).then_some(turned)
+    }
+
+    /// A patch is a pixel.
+    fn points(&self, out: &mut [f32], x: &[f32], kernels: Kernels<'_>) {
+        for (out, x) in self.pictures(out, x) {
+            kernels.add_among_threads(out, x, (self.inputs, self.rows * self.across));
+        }
+    }
+
+    /// Tasks are bands of the pictures.
+    fn many(&self, out: &mut [f32], x: &[f32], kernels: Kernels<'_>) {
+        let square = self.patch.size * self.patch.size;
+        let lines = (PIXELS / self.across.max(1)).clamp(1, self.rows);
+        let bands = self
+            .pictures(out, x)
+            .flat_map(|(out, x)| out.split_columns(lines * self.across).map(move |band| (band, x)));
+        let bands: Vec<_> = bands.collect();
+        bands.into_par_iter().for_each(|(mut band, x)| {
+            let (pixels, line) = (band.width(), band.first_column() / self.across);
+            let inner = self.inputs * square;
+            let at_once = (COLUMNS / pixels.max(1)).max(1).next_multiple_of(2);
+            with_scratch(at_once.min(inner) * pixels, |columns| {
+                for first in (0..inner).step_by(at_once) {
+                    let count = at_once.min(inner - first);
+                    let columns = &mut columns[..count * pixels];
+                    for (at, to) in columns.chunks_exact_mut(pixels).enumerate() {
+                        self.lay_out(x, first + at, line, to);
+                    }
+                    kernels.columns(first, count).add(&mut band, columns, (count, pixels));
+                }
+            });
+        });
+    }
+
+    /// Tasks are outputs of all pictures.
+    fn few(&self, out: &mut [f32], x: &[f32], kernels: Kernels<'_>) {
+        let (square, pixels) = (self.patch.size * self.patch.size, self.rows * self.across);
+        let size = x.len() / (self.height * self.width).max(1) * square * pixels;
+        with_scratch(size, |columns| self.few_of(out, x, kernels, columns));
+    }
+
+    fn few_of(&self, out: &mut [f32], x: &[f32], kernels: Kernels<'_>, columns: &mut [f32]) {
+        let square = self.patch.size * self.patch.size;
+        let (inner, pixels) = (self.inputs * square, self.rows * self.across);
+        let lines = columns.par_chunks_exact_mut(pixels.max(1)).with_min_len(least(pixels));
+        lines.enumerate().for_each(|(at, to)| {
+            let picture = at / inner * self.inputs * self.height * self.width;
+            self.lay_out(&x[picture..], at % inner, 0, to);
+        });
+        let columns = columns.chunks_exact((inner * pixels).max(1));
+        let pictures = self.pictures(out, x).zip(columns);
+        let Kernels::Full(kernels) = kernels else {
+            return pictures.for_each(|((out, _), columns)| {
+                kernels.add_among_threads(out, columns, (inner, pixels));
+            });
+        };
+        let at_once = self.outputs.div_ceil(TASKS).next_multiple_of(ROWS);
+        let tasks = pictures.flat_map(|((out, _), columns)| {
+            out.split_rows(at_once).map(move |block| (block, columns))
+        });
+        let mut tasks: Vec<_> = tasks.collect();
+        // The same weights for all pictures, one after another.
+        tasks.sort_by_key(|(block, _)| block.first_row());
+        tasks.into_par_iter().for_each(|(mut block, columns)| {
+            let kernels = kernels.rows(block.first_row(), block.height());
+            block.product(kernels, Matrix::new(columns, inner, pixels), true);
+        });
+    }
+
+    /// A line of the columns of one picture, a place of the patches and an input, from line `first` of
+    /// the result on.
+    fn lay_out(&self, picture: &[f32], at: usize, first: usize, to: &mut [f32]) {
+        let Patch { size, stride, padding, .. } = self.patch;
+        let across = self.across;
+        let (place, input) = (at / self.inputs, at % self.inputs);
+        let (dy, dx) = (place / size, place % size);
+        let plane = &picture[input * self.height * self.width..][..self.height * self.width];
+        // Outputs before `from` and from `until` on lie over the padding.
+        let from = padding.saturating_sub(dx).div_ceil(stride).min(across);
+        let until = (self.width + padding).saturating_sub(dx).div_ceil(stride);
+        let until = until.clamp(from, across);
+        for (y, to) in to.chunks_exact_mut(across).enumerate() {
+            let line = ((first + y) * stride + dy)
+                .checked_sub(padding)
+                .and_then(|y| plane.get(y * self.width..(y + 1) * self.width));
+            let Some(line) = line.filter(|_| from < until) else {
+                to.fill(0.0);
+                continue;
+            };
+            to[..from].fill(0.0);
+            to[until..].fill(0.0);
+            let (to, line) = (&mut to[from..until], &line[from * stride + dx - padding..]);
+            if stride == 1 {
+                to.copy_from_slice(&line[..to.len()]);
+            } else {
+                to.iter_mut().zip(line.iter().step_by(stride)).for_each(|(to, x)| *to = *x);
+            }
+        }
+    }
+}
