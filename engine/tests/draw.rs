@@ -5,8 +5,8 @@
 mod common;
 
 use atelier_engine::{
-    Emphasis, Engine, EngineError, NoiseSource, Padding, Resample, Sampler, SamplerSettings,
-    Tensor, TextSettings, Unobserved,
+    Emphasis, Engine, EngineError, LoadError, NoiseSource, Padding, Precision, Resample, Sampler,
+    SamplerSettings, Tensor, TextSettings, Unobserved,
 };
 use common::{Draw, apart, checkpoint, engine, mean_apart};
 
@@ -51,6 +51,31 @@ fn the_same_seed_gives_the_same_pixels() {
     let picture = draw.picture();
     assert_eq!(picture, draw.picture());
     assert_ne!(picture, Draw { seeds: vec![2], ..draw }.picture());
+}
+
+#[test]
+fn in_bf16_it_is_about_the_same_picture() {
+    let loaded = Engine::load_in(&checkpoint(), Precision::Bf16);
+    if !Precision::Bf16.is_available() {
+        assert!(matches!(loaded, Err(LoadError::Precision)), "{loaded:?}");
+        return;
+    }
+    let rounded = loaded.expect("a checkpoint");
+    assert_eq!(rounded.info().precision, Precision::Bf16);
+    let draw = Draw { steps: 12, ..Draw::default() };
+    let (full, picture) = (draw.picture(), draw.picture_of(&rounded));
+    let far = mean_apart(&full, &picture);
+    assert!(far > 0.0 && far < 0.005, "{far}");
+    // What is made of it computes in bf16 as well, with shared layers and with its own.
+    let tiled = rounded.with_tiling();
+    assert_eq!(tiled.info().precision, Precision::Bf16);
+    assert!(
+        mean_apart(&draw.picture_of(&engine().with_tiling()), &draw.picture_of(&tiled)) < 0.005
+    );
+    let same_vae = rounded
+        .with_vae(&checkpoint().join("vae/diffusion_pytorch_model.safetensors"))
+        .expect("an autoencoder");
+    assert_eq!(draw.picture_of(&same_vae), picture);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+pub use atelier_engine::Precision;
 use atelier_engine::{
     Engine, ImageRng, ModelFile, Part, Pass, Resample, Sampler, Scheduler, Side, schedules,
 };
@@ -64,7 +65,8 @@ impl EnginePipeline {
             inpaints: info.inpaints,
             vae: None,
         };
-        Self::of(engine, model, build::describe())
+        let build = build::describe(info.precision);
+        Self::of(engine, model, build)
     }
 
     fn of(engine: Engine, model: ModelInfo, build: String) -> Self {

@@ -64,7 +64,15 @@ impl Default for Draw<'_> {
 impl Draw<'_> {
     /// Samples latents.
     pub fn latents(&self, observer: &mut dyn Observer) -> Result<Tensor, SampleError> {
-        let engine = engine();
+        self.latents_of(engine(), observer)
+    }
+
+    /// The same with another engine.
+    pub fn latents_of(
+        &self,
+        engine: &Engine,
+        observer: &mut dyn Observer,
+    ) -> Result<Tensor, SampleError> {
         let pass = Pass { steps: self.sampler.calls_of(self.steps as usize), ..Pass::default() };
         let text = |prompt: &str, side| -> Result<ScheduledConditioning, SampleError> {
             let prompts = vec![prompt; self.seeds.len()];
@@ -101,7 +109,12 @@ impl Draw<'_> {
 
     /// Samples and decodes, unobserved.
     pub fn picture(&self) -> Tensor {
-        engine().decode(&self.latents(&mut Unobserved).unwrap()).unwrap()
+        self.picture_of(engine())
+    }
+
+    /// The same with another engine.
+    pub fn picture_of(&self, engine: &Engine) -> Tensor {
+        engine.decode(&self.latents_of(engine, &mut Unobserved).unwrap()).unwrap()
     }
 }
 

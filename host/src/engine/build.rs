@@ -1,13 +1,20 @@
-//! What pixels depend on beside the run: the engine's version and the machine's instruction sets.
+//! What pixels depend on beside the run: the engine's version, the machine's instruction sets, and what
+//! networks compute in.
+
+use atelier_engine::Precision;
 
 /// Version, architecture and the vector instructions that kernels choose by, such as
-/// `atelier-engine 0.1.0, x86_64 avx512f avx2 fma`. The compiler is not part of it.
-pub(super) fn describe() -> String {
+/// `atelier-engine 0.1.0, x86_64 avx512f avx2 fma`, and `in bf16` where that is so. The compiler is not
+/// part of it.
+pub(super) fn describe(precision: Precision) -> String {
     let mut text =
         format!("atelier-engine {}, {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     for feature in features() {
         text.push(' ');
         text.push_str(feature);
+    }
+    if precision == Precision::Bf16 {
+        text.push_str(", in bf16");
     }
     text
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use atelier_engine::{Engine, Lora};
+use atelier_engine::{Engine, Lora, Precision};
 
 use super::{
     CATALOGUE, EnginePipeline, convert,
@@ -41,6 +41,7 @@ pub struct EngineProvider {
     vaes: PathBuf,
     embeddings: PathBuf,
     hashes: HashCache,
+    precision: Precision,
     loaded: Mutex<[Option<Loaded>; 2]>,
 }
 
@@ -57,8 +58,16 @@ impl EngineProvider {
             vaes: data.join("models/VAE"),
             embeddings: data.join("embeddings"),
             hashes: HashCache::new(data.join("cache").join("hashes.json")),
+            precision: Precision::Full,
             loaded: Mutex::default(),
         }
+    }
+
+    /// Loads checkpoints so that their networks compute in `precision`.
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
     }
 
     /// Puts a checkpoint's folder before all others, which makes it the default.
@@ -190,7 +199,7 @@ impl EngineProvider {
     }
 
     fn load(&self, checkpoint: &Checkpoint) -> Result<EnginePipeline, PipelineError> {
-        let engine = Engine::load(&checkpoint.path).map_err(convert::failed)?;
+        let engine = Engine::load_in(&checkpoint.path, self.precision).map_err(convert::failed)?;
         let info = engine.info();
         let weights = &info.files[0].path;
         let sha256 = self

@@ -4,8 +4,8 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
 
-use atelier_host::run::RunRequest;
-use atelier_suite::{Log, child, engine_host as host};
+use atelier_host::{engine::Precision, run::RunRequest};
+use atelier_suite::{Log, child, command, engine_host as host};
 use atelier_testkit::{TestHost, Wiring, both_ways};
 use serde_json::{Value, json};
 
@@ -333,4 +333,25 @@ fn the_infotext_tells_the_settings_that_the_sampler_heeds() {
         assert!(told.iter().all(|told| infotext.contains(told)), "{infotext}");
         assert!(!infotext.contains(untold), "{infotext}");
     }
+}
+
+#[test]
+fn a_picture_in_bf16_is_another_and_its_record_says_so() {
+    let data = tempfile::tempdir().expect("a folder");
+    let draw = |precision: &str| {
+        let args = ["txt2img", "red heart", "--seed", "5", "--steps", "4", "--no-save", "--json"];
+        let mut command = command::command(data.path());
+        command.args(args).args(["--precision", precision]).output().expect("a process")
+    };
+    let full = command::json(&draw("full"));
+    let built = full["engine"].as_str().expect("a build");
+    let rounded = draw("bf16");
+    if !Precision::Bf16.is_available() {
+        let errors = command::errors(&rounded);
+        assert!(errors.contains("--precision bf16: this processor has no"), "{errors}");
+        return;
+    }
+    let rounded = command::json(&rounded);
+    assert_eq!(rounded["engine"], format!("{built}, in bf16"));
+    assert_ne!(rounded["outputs"][0]["pixels"], full["outputs"][0]["pixels"]);
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use atelier_engine::Precision;
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json};
 
 use super::{checkpoint::Named, values};
@@ -84,6 +85,19 @@ struct PictureArgs {
     /// Checkpoint: a file or folder, or a name that `atelier models list` shows
     #[arg(short, long, value_name = "PATH|NAME")]
     model: Option<String>,
+    /// What networks compute in: bf16 is faster, needs half of the memory and changes small things
+    #[arg(long, value_enum, default_value_t)]
+    precision: PrecisionArg,
+}
+
+/// The engine's precisions as words.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum PrecisionArg {
+    /// Single precision
+    #[default]
+    Full,
+    /// Eight bits of a value in products, for processors with AVX512-BF16
+    Bf16,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -186,6 +200,23 @@ impl DrawArgs {
             on_error: around.on_error,
             ..RunRequest::default()
         })
+    }
+
+    /// What networks compute in.
+    ///
+    /// # Errors
+    /// This processor does not have it.
+    pub(super) fn precision(&self) -> Result<Precision, Failure> {
+        let precision = match self.picture.precision {
+            PrecisionArg::Full => Precision::Full,
+            PrecisionArg::Bf16 => Precision::Bf16,
+        };
+        if !precision.is_available() {
+            return Err(Failure::refused(
+                "--precision bf16: this processor has no instructions for it (AVX512-BF16); leave it out",
+            ));
+        }
+        Ok(precision)
     }
 
     /// The checkpoint of `--model`, where it names one.
