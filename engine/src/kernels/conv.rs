@@ -2,6 +2,7 @@
 //! result in NCHW as it is.
 
 mod job;
+mod rounded;
 
 use candle_core::{DType, Result, Tensor, bail};
 

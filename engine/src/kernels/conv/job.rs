@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::Patch;
 use crate::kernels::Precision;
-use crate::kernels::product::bf16::{self, Rows};
+use crate::kernels::product::bf16::Rows;
 use crate::kernels::product::{Block, Matrix, ROWS};
 use crate::kernels::values::{Values, least, with_scratch};
 use crate::kernels::winograd::Winograd;
@@ -15,68 +15,11 @@ use crate::kernels::winograd::Winograd;
 const PIXELS: usize = 256;
 /// From so many pixels on each task lays out its own columns; with fewer it is done once, before
 /// the outputs are divided among tasks.
-const MANY: usize = 1024;
+pub(super) const MANY: usize = 1024;
 /// Values of columns that a task has at once: they stay in a cache.
 const COLUMNS: usize = 1 << 17;
 /// Tasks that the outputs are divided into.
 const TASKS: usize = 16;
-
-/// The weights of a convolution, a row for each output.
-#[derive(Clone, Copy)]
-enum Kernels<'a> {
-    Full(Matrix<'a>),
-    Bf16(Rows<'a>),
-}
-
-impl<'a> Kernels<'a> {
-    fn new(
-        values: Values<'a>,
-        (outputs, inner): (usize, usize),
-        precision: Precision,
-    ) -> Result<Self> {
-        Ok(match (precision, values) {
-            (Precision::Full, values) => Self::Full(Matrix::of(values, outputs, inner)),
-            (Precision::Bf16, Values::Brain(values)) => {
-                Self::Bf16(Rows::new(values.reinterpret_cast(), outputs, inner))
-            }
-            _ => bail!("a convolution in bf16 has its weights so"),
-        })
-    }
-
-    /// Some of the values of each row.
-    fn columns(self, first: usize, count: usize) -> Self {
-        match self {
-            Self::Full(kernels) => Self::Full(kernels.columns(first, count)),
-            Self::Bf16(kernels) => Self::Bf16(kernels.columns(first, count)),
-        }
-    }
-
-    /// Adds products with `columns` (so many rows and columns) to a block.
-    fn add(self, block: &mut Block<'_>, columns: &[f32], (inner, count): (usize, usize)) {
-        match self {
-            Self::Full(kernels) => {
-                block.product(kernels, Matrix::new(columns, inner, count), true);
-            }
-            Self::Bf16(kernels) => bf16::with_panels(columns, (inner, count), |columns| {
-                bf16::product(block, kernels, columns, true);
-            }),
-        }
-    }
-
-    /// The same among threads.
-    fn add_among_threads(self, block: Block<'_>, columns: &[f32], (inner, count): (usize, usize)) {
-        match self {
-            Self::Full(kernels) => {
-                block.product_among_threads(kernels, Matrix::new(columns, inner, count), true);
-            }
-            Self::Bf16(kernels) => {
-                bf16::with_panels_among_threads(columns, (inner, count), |columns| {
-                    bf16::product_among_threads(block, kernels, columns, true);
-                });
-            }
-        }
-    }
-}
 
 /// One convolution of some pictures.
 #[derive(Clone, Copy)]
@@ -101,12 +44,20 @@ impl Job {
         weight: Values<'_>,
         precision: Precision,
     ) -> Result<()> {
+        let inner = self.inputs * self.patch.size * self.patch.size;
+        if precision == Precision::Bf16 {
+            let Values::Brain(values) = weight else {
+                bail!("a convolution in bf16 has its weights so")
+            };
+            let kernels = Rows::new(values.reinterpret_cast(), self.outputs, inner);
+            self.add_rounded(out, x, kernels);
+            return Ok(());
+        }
         if let Some(winograd) = self.turned() {
             winograd.add(out, x, weight);
             return Ok(());
         }
-        let inner = self.inputs * self.patch.size * self.patch.size;
-        let kernels = Kernels::new(weight, (self.outputs, inner), precision)?;
+        let kernels = Matrix::of(weight, self.outputs, inner);
         if self.patch.is_point() {
             self.points(out, x, kernels);
         } else if self.pictures * self.rows * self.across >= MANY {
@@ -117,14 +68,15 @@ impl Job {
         Ok(())
     }
 
-    /// The pictures of the result, and those that they are made of.
-    fn pictures<'a>(
+    /// The pictures of the result, and those that they are made of, of so many channels.
+    pub(super) fn each<'a, T>(
         &self,
         out: &'a mut [f32],
-        x: &'a [f32],
-    ) -> impl Iterator<Item = (Block<'a>, &'a [f32])> {
+        x: &'a [T],
+        channels: usize,
+    ) -> impl Iterator<Item = (Block<'a>, &'a [T])> {
         let (outputs, pixels) = (self.outputs, self.rows * self.across);
-        let from = self.inputs * self.height * self.width;
+        let from = channels * self.height * self.width;
         let out = out.chunks_exact_mut((outputs * pixels).max(1));
         let out = out.map(move |out| Block::new(out, outputs, pixels));
         out.zip(x.chunks_exact(from.max(1)))
@@ -140,24 +92,25 @@ impl Job {
     }
 
     /// A patch is a pixel.
-    fn points(&self, out: &mut [f32], x: &[f32], kernels: Kernels<'_>) {
-        for (out, x) in self.pictures(out, x) {
-            kernels.add_among_threads(out, x, (self.inputs, self.rows * self.across));
+    fn points(&self, out: &mut [f32], x: &[f32], kernels: Matrix<'_>) {
+        for (out, x) in self.each(out, x, self.inputs) {
+            let x = Matrix::new(x, self.inputs, self.rows * self.across);
+            out.product_among_threads(kernels, x, true);
         }
     }
 
     /// Tasks are bands of the pictures.
-    fn many(&self, out: &mut [f32], x: &[f32], kernels: Kernels<'_>) {
+    fn many(&self, out: &mut [f32], x: &[f32], kernels: Matrix<'_>) {
         let square = self.patch.size * self.patch.size;
         let lines = (PIXELS / self.across.max(1)).clamp(1, self.rows);
         let bands = self
-            .pictures(out, x)
+            .each(out, x, self.inputs)
             .flat_map(|(out, x)| out.split_columns(lines * self.across).map(move |band| (band, x)));
         let bands: Vec<_> = bands.collect();
         bands.into_par_iter().for_each(|(mut band, x)| {
             let (pixels, line) = (band.width(), band.first_column() / self.across);
             let inner = self.inputs * square;
-            let at_once = (COLUMNS / pixels.max(1)).max(1).next_multiple_of(2);
+            let at_once = (COLUMNS / pixels.max(1)).max(1);
             with_scratch(at_once.min(inner) * pixels, |columns| {
                 for first in (0..inner).step_by(at_once) {
                     let count = at_once.min(inner - first);
@@ -165,20 +118,21 @@ impl Job {
                     for (at, to) in columns.chunks_exact_mut(pixels).enumerate() {
                         self.lay_out(x, first + at, line, to);
                     }
-                    kernels.columns(first, count).add(&mut band, columns, (count, pixels));
+                    let kernels = kernels.columns(first, count);
+                    band.product(kernels, Matrix::new(columns, count, pixels), true);
                 }
             });
         });
     }
 
     /// Tasks are outputs of all pictures.
-    fn few(&self, out: &mut [f32], x: &[f32], kernels: Kernels<'_>) {
+    fn few(&self, out: &mut [f32], x: &[f32], kernels: Matrix<'_>) {
         let (square, pixels) = (self.patch.size * self.patch.size, self.rows * self.across);
         let size = x.len() / (self.height * self.width).max(1) * square * pixels;
         with_scratch(size, |columns| self.few_of(out, x, kernels, columns));
     }
 
-    fn few_of(&self, out: &mut [f32], x: &[f32], kernels: Kernels<'_>, columns: &mut [f32]) {
+    fn few_of(&self, out: &mut [f32], x: &[f32], kernels: Matrix<'_>, columns: &mut [f32]) {
         let square = self.patch.size * self.patch.size;
         let (inner, pixels) = (self.inputs * square, self.rows * self.across);
         let lines = columns.par_chunks_exact_mut(pixels.max(1)).with_min_len(least(pixels));
@@ -187,14 +141,8 @@ impl Job {
             self.lay_out(&x[picture..], at % inner, 0, to);
         });
         let columns = columns.chunks_exact((inner * pixels).max(1));
-        let pictures = self.pictures(out, x).zip(columns);
-        let Kernels::Full(kernels) = kernels else {
-            return pictures.for_each(|((out, _), columns)| {
-                kernels.add_among_threads(out, columns, (inner, pixels));
-            });
-        };
         let at_once = self.outputs.div_ceil(TASKS).next_multiple_of(ROWS);
-        let tasks = pictures.flat_map(|((out, _), columns)| {
+        let tasks = self.each(out, x, self.inputs).zip(columns).flat_map(|((out, _), columns)| {
             out.split_rows(at_once).map(move |block| (block, columns))
         });
         let mut tasks: Vec<_> = tasks.collect();

@@ -10,14 +10,13 @@ mod x86_64;
 use rayon::prelude::*;
 
 use super::{Block, SMALL, block_of};
-use crate::kernels::values::{least, with_scratch};
 
 /// Columns of a panel.
 pub(in crate::kernels) const PANEL: usize = 32;
 /// Rows that are summed up at once: with a panel's two registers each, all that there are.
 const ROWS: usize = 12;
 /// Pairs that are summed up before the next rows: a panel of them stays in the cache.
-const PAIRS: usize = 512;
+pub(in crate::kernels) const PAIRS: usize = 512;
 
 /// Whether this processor has the instructions.
 pub(crate) fn available() -> bool {
@@ -110,6 +109,22 @@ pub(in crate::kernels) fn round(from: &[f32], to: &mut [u16]) {
     }
 }
 
+/// Values of two lines in pairs.
+pub(in crate::kernels) fn pair_lines_of(lower: &[f32], upper: &[f32], to: &mut [u32]) {
+    for ((to, lower), upper) in
+        to.chunks_mut(PANEL).zip(lower.chunks(PANEL)).zip(upper.chunks(PANEL))
+    {
+        let mut rounded = [[0_u16; PANEL]; 2];
+        for (rounded, from) in rounded.iter_mut().zip([lower, upper]) {
+            round(from, &mut rounded[..from.len()]);
+        }
+        let [lower, upper] = &rounded;
+        for ((to, lower), upper) in to.iter_mut().zip(lower).zip(upper) {
+            *to = u32::from(*lower) | u32::from(*upper) << 16;
+        }
+    }
+}
+
 /// A panel of `lines` (one for each row, `step` apart, at most [`PANEL`] values of each).
 pub(in crate::kernels) fn pair_lines(
     to: &mut [u32],
@@ -148,39 +163,6 @@ fn pair_rounded_lines(
             *to = u32::from(*lower) | u32::from(*upper) << 16;
         }
     }
-}
-
-/// Calls `f` with the panels of a matrix, of `inner` lines beside each other.
-pub(in crate::kernels) fn with_panels<R>(
-    lines: &[f32],
-    (inner, columns): (usize, usize),
-    f: impl FnOnce(Panels<'_>) -> R,
-) -> R {
-    with_scratch(panel_values(inner, columns), |pairs: &mut [u32]| {
-        let panels = pairs.chunks_exact_mut((inner.div_ceil(2) * PANEL).max(1)).enumerate();
-        panels.for_each(|panel| pair_panel(lines, (inner, columns), panel));
-        f(Panels::new(pairs, inner.next_multiple_of(2), columns))
-    })
-}
-
-/// The same among threads.
-pub(in crate::kernels) fn with_panels_among_threads<R>(
-    lines: &[f32],
-    (inner, columns): (usize, usize),
-    f: impl FnOnce(Panels<'_>) -> R,
-) -> R {
-    with_scratch(panel_values(inner, columns), |pairs: &mut [u32]| {
-        let size = (inner.div_ceil(2) * PANEL).max(1);
-        let panels = pairs.par_chunks_exact_mut(size).with_min_len(least(size)).enumerate();
-        panels.for_each(|panel| pair_panel(lines, (inner, columns), panel));
-        f(Panels::new(pairs, inner.next_multiple_of(2), columns))
-    })
-}
-
-fn pair_panel(lines: &[f32], (inner, columns): (usize, usize), (at, to): (usize, &mut [u32])) {
-    let first = at * PANEL;
-    let lines = lines.get(first..).unwrap_or_default();
-    pair_lines(to, lines, (inner, columns), PANEL.min(columns - first));
 }
 
 /// A panel of columns that lie `step` values after each other, of `inner` values each.
@@ -245,6 +227,7 @@ pub(in crate::kernels) fn product_among_threads(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::values::with_scratch;
 
     fn rounded(value: f32) -> f32 {
         half::bf16::from_f32(value).to_f32()
@@ -297,7 +280,13 @@ mod tests {
                     }
                 }
             };
-            with_panels(&lines, (inner, columns), check);
+            with_scratch(panel_values(inner, columns), |pairs: &mut [u32]| {
+                for (at, to) in pairs.chunks_exact_mut((even / 2 * PANEL).max(1)).enumerate() {
+                    let (first, count) = (at * PANEL, PANEL.min(columns - at * PANEL));
+                    pair_lines(to, &lines[first..], (inner, columns), count);
+                }
+                check(Panels::new(pairs, even, columns));
+            });
             with_scratch(panel_values(inner, columns), |pairs: &mut [u32]| {
                 for (at, to) in pairs.chunks_exact_mut((even / 2 * PANEL).max(1)).enumerate() {
                     let first = at * PANEL;
