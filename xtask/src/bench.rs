@@ -27,12 +27,24 @@ const CASES: [(&str, &str, usize, &str); 10] = [
     ("emoji", COLD, 5, "default checkpoint, from the start of the program to the picture"),
 ];
 
-/// What others there are, and what `rival.py` calls them. The first is what everything is a share of.
-const RIVALS: [(&str, &str); 4] = [
-    ("torch", "float32"),
-    ("torch in bf16", "bfloat16"),
-    ("onnxruntime", "onnxruntime"),
-    ("openvino", "openvino"),
+/// What the engine computes in, as its bench calls it.
+const OURS: [&str; 2] = ["f32", "bf16"];
+
+/// A program that does the same.
+struct Rival {
+    name: &'static str,
+    /// What `rival.py` calls it.
+    with: &'static str,
+    /// Which of [`OURS`] it is compared with.
+    beside: usize,
+}
+
+/// The first is what everything is a share of.
+const RIVALS: [Rival; 4] = [
+    Rival { name: "torch", with: "float32", beside: 0 },
+    Rival { name: "both in bf16", with: "bfloat16", beside: 1 },
+    Rival { name: "onnxruntime", with: "onnxruntime", beside: 0 },
+    Rival { name: "openvino", with: "openvino", beside: 0 },
 ];
 
 /// The case that starts a program for each round: ours and the first rival's.
@@ -51,7 +63,10 @@ pub(crate) fn run(wanted: &[&str]) -> Result<ExitCode> {
         "{} threads; milliseconds, medians, and ratios to ours; below 1 Atelier is faster\n",
         programs.threads
     );
-    let others = RIVALS[1..].iter().map(|(name, _)| format!(" {name} |"));
+    if !has_bf16() {
+        println!("this processor has no AVX512-BF16: torch in bf16 is beside Atelier in f32\n");
+    }
+    let others = RIVALS[1..].iter().map(|rival| format!(" {} |", rival.name));
     println!(
         "| what | Atelier | torch | ratio | of the rounds |{} waiting |",
         others.collect::<String>()
@@ -73,7 +88,10 @@ pub(crate) fn run(wanted: &[&str]) -> Result<ExitCode> {
             // The first round warms all of them up.
             for round in 0..=*rounds {
                 let times = match *command {
-                    COLD => vec![programs.cold_atelier()?, programs.cold_torch(checkpoint)?],
+                    COLD => {
+                        let ours = programs.cold_atelier()?;
+                        vec![ours, f64::NAN, programs.cold_torch(checkpoint)?]
+                    }
                     command => {
                         all.iter_mut().map(|it| it.ask_rested(command)).collect::<Result<_>>()?
                     }
@@ -86,11 +104,11 @@ pub(crate) fn run(wanted: &[&str]) -> Result<ExitCode> {
             row(what, &measured, waiting);
         }
         let memory = all.iter_mut().map(|it| it.ask("memory")).collect::<Result<Vec<_>>>()?;
-        let shares = memory[1..].iter().map(|theirs| memory[0] / theirs).collect::<Vec<_>>();
+        let shares = shares(&memory);
         println!(
             "| {checkpoint}: most memory, MB | {:.0} | {:.0} | **{:.2}** | |{} |",
             memory[0] / 1024.0,
-            memory[1] / 1024.0,
+            memory[OURS.len()] / 1024.0,
             shares[0],
             cells(&shares[1..])
         );
@@ -103,18 +121,25 @@ fn row(what: &str, measured: &[Vec<f64>], waiting: f64) {
     let programs = measured.first().map_or(0, Vec::len);
     let times: Vec<f64> =
         (0..programs).map(|which| median(measured.iter().map(|times| times[which]))).collect();
-    let shares: Vec<f64> = times.iter().skip(1).map(|theirs| times[0] / theirs).collect();
-    let ratios = || measured.iter().map(|times| times[0] / times[1]);
+    let shares = shares(&times);
+    let first = OURS.len();
+    let ratios = || measured.iter().map(|times| times[0] / times[first]);
     let (least, most) = (ratios().fold(f64::MAX, f64::min), ratios().fold(0.0, f64::max));
     let doubt = if waiting > DISTURBED { " (disturbed: measure again)" } else { "" };
     println!(
         "| {what} | {:.1} | {:.1} | **{:.2}** | {least:.2}–{most:.2} |{} {:.0} %{doubt} |",
         times[0],
-        times[1],
+        times[first],
         shares[0],
         cells(&shares[1..]),
         waiting * 100.0
     );
+}
+
+/// What ours is of each rival's, of which there may be fewer.
+fn shares(all: &[f64]) -> Vec<f64> {
+    let (ours, theirs) = all.split_at(OURS.len().min(all.len()));
+    theirs.iter().zip(&RIVALS).map(|(theirs, rival)| ours[rival.beside] / theirs).collect()
 }
 
 /// The other rivals' cells, empty where they were not asked.
@@ -135,6 +160,14 @@ fn waited() -> f64 {
     let text = fs::read_to_string("/proc/pressure/cpu").unwrap_or_default();
     let total = text.split_whitespace().find_map(|word| word.strip_prefix("total="));
     total.and_then(|total| total.parse::<f64>().ok()).unwrap_or(0.0) / 1e6
+}
+
+/// Whether the engine can compute in bf16 here.
+fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// What is run, and where.
@@ -200,15 +233,17 @@ impl Programs {
 
     /// All programs with a checkpoint in memory, ours first.
     fn start(&self, checkpoint: &str) -> Result<Vec<Running>> {
-        let mut ours = Command::new(&self.bench);
-        ours.arg(self.folder(checkpoint)).env("RAYON_NUM_THREADS", &self.threads);
+        let ours = OURS.map(|precision| {
+            let precision = if has_bf16() { precision } else { OURS[0] };
+            let mut ours = Command::new(&self.bench);
+            ours.arg(self.folder(checkpoint)).arg(precision);
+            ours.env("RAYON_NUM_THREADS", &self.threads);
+            ours
+        });
         // More of the largest than these do not fit into 24 GB together.
         let count = if checkpoint == "sd15" { 2 } else { RIVALS.len() };
-        let rivals = RIVALS[..count].iter().map(|(_, with)| self.rival(checkpoint, with));
-        std::iter::once(ours)
-            .chain(rivals)
-            .map(|mut command| Running::start(&mut command))
-            .collect()
+        let rivals = RIVALS[..count].iter().map(|rival| self.rival(checkpoint, rival.with));
+        ours.into_iter().chain(rivals).map(|mut command| Running::start(&mut command)).collect()
     }
 
     fn rival(&self, checkpoint: &str, with: &str) -> Command {
@@ -231,7 +266,7 @@ impl Programs {
 
     fn cold_torch(&self, checkpoint: &str) -> Result<f64> {
         let begin = Instant::now();
-        Running::start(&mut self.rival(checkpoint, RIVALS[0].1))?
+        Running::start(&mut self.rival(checkpoint, RIVALS[0].with))?
             .ask(&format!("picture {STEPS}"))?;
         Ok(begin.elapsed().as_secs_f64() * 1e3)
     }
