@@ -1,7 +1,7 @@
 //! Measures one part of a checkpoint, over and over, on commands from standard input: what
 //! `cargo xtask bench` runs in alternation with programs that do the same in Python.
 //!
-//! `bench FOLDER [f32|bf16]`, and then lines of `step WIDTH HEIGHT` (latents), `decode WIDTH HEIGHT` (latents), `text`, `picture
+//! `bench FOLDER [f32|bf16 [DEVICE]]`, and then lines of `step WIDTH HEIGHT` (latents), `decode WIDTH HEIGHT` (latents), `text`, `picture
 //! STEPS` and `memory`; each is answered with milliseconds, the last with kilobytes.
 
 use std::error::Error;
@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use atelier_engine::{
-    Conditioning, Engine, ImageRng, NoiseSource, Padding, Precision, SampleJob, Sampler,
-    SamplerSettings, Scheduler, Start, Tensor, TextSettings, Unobserved,
+    Compute, Conditioning, Device, Engine, ImageRng, NoiseSource, Padding, Precision, SampleJob,
+    Sampler, SamplerSettings, Scheduler, Start, Tensor, TextSettings, Unobserved,
 };
 
 type Done<T> = Result<T, Box<dyn Error>>;
@@ -23,7 +23,8 @@ fn main() -> Done<()> {
         Some("bf16") => Precision::Bf16,
         Some(other) => return Err(format!("what precision is “{other}”?").into()),
     };
-    let engine = Engine::load_in(Path::new(&folder), precision)?;
+    let device = std::env::args().nth(3).map_or(Ok(Device::Cpu), |device| device.parse())?;
+    let engine = Engine::load_for(Path::new(&folder), Compute { precision, device })?;
     // The texts of pictures are encoded once: they have a case of their own.
     let encode = |prompt| engine.encode_prompts(&[prompt], TextSettings::default());
     let texts = [encode(PROMPT)?, encode("")?];

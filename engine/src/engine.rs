@@ -11,7 +11,7 @@ use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo};
 use crate::conditioning::Conditioning;
 use crate::embedding::{Embedding, Embeddings};
 use crate::error::EngineError;
-use crate::kernels::Precision;
+use crate::kernels::{Backend, Compute};
 use crate::prompt::{Pass, Scheduled, Side, SubPrompt, TextSettings, schedules};
 use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
 use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
@@ -33,6 +33,7 @@ pub struct Engine {
     /// Whether pictures go on on the far side.
     tiled: bool,
     schedule: DiscreteSchedule,
+    backend: Backend,
     /// The layers of the UNet, and of each text encoder.
     layers: Vec<Layers>,
 }
@@ -50,24 +51,26 @@ impl Engine {
     /// # Errors
     /// [`LoadError`] names the file and the key that will not do.
     pub fn load(path: &Path) -> Result<Self, LoadError> {
-        Self::load_in(path, Precision::Full)
+        Self::load_for(path, Compute::default())
     }
 
-    /// The same for networks that compute in `precision`.
+    /// The same for networks that compute as told.
     ///
     /// # Errors
-    /// As [`load`](Self::load), and [`LoadError::Precision`].
-    pub fn load_in(path: &Path, precision: Precision) -> Result<Self, LoadError> {
-        if !precision.is_available() {
-            return Err(LoadError::Precision);
-        }
-        Self::build(path, Files::open(path)?.computed_in(precision))
+    /// As [`load`](Self::load), and [`LoadError::Precision`] or [`LoadError::Device`] where the machine or
+    /// this build does not have it.
+    pub fn load_for(path: &Path, compute: Compute) -> Result<Self, LoadError> {
+        let backend = Backend::open(compute)?;
+        let mut engine = Self::build(path, Files::open(path)?.computed(&backend))?;
+        engine.info.compute = compute;
+        Ok(engine)
     }
 
     /// Loads the parts that were found.
     pub(crate) fn build(path: &Path, files: Files) -> Result<Self, LoadError> {
         let networks = std::iter::once(&files.unet).chain(files.texts.iter().map(|(it, _)| it));
         let layers = networks.map(|network| network.weights.layers()).collect();
+        let backend = files.unet.weights.backend().clone();
         let unet = Unet::load(&files.unet)?;
         let vae = Vae::load(&files.vae)?;
         let text = TextEncoders::load(&files.texts, unet.vector_width() > 0)?;
@@ -105,12 +108,12 @@ impl Engine {
             text_width,
             text_layers: text.layers(),
             files: files.on_disk,
-            precision: files.unet.weights.precision(),
+            compute: Compute::default(),
         };
         tracing::debug!(name = info.name, text_width, "checkpoint loaded");
         let (text, unet, vae) = (Arc::new(text), Arc::new(unet), Arc::new(vae));
         let embeddings = Arc::default();
-        Ok(Self { info, text, embeddings, unet, vae, tiled: false, schedule, layers })
+        Ok(Self { info, text, embeddings, unet, vae, tiled: false, schedule, backend, layers })
     }
 
     /// Facts about the checkpoint.

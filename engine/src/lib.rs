@@ -39,7 +39,7 @@ pub use conditioning::{Conditioning, ConditioningError};
 pub use embedding::Embedding;
 pub use engine::Engine;
 pub use error::EngineError;
-pub use kernels::Precision;
+pub use kernels::{Compute, Device, Precision};
 pub use lora::{Lora, LoraFit, LoraUse};
 pub use noise::{ImageRng, NoiseSource};
 pub use prompt::{

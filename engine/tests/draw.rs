@@ -5,8 +5,8 @@
 mod common;
 
 use atelier_engine::{
-    Emphasis, Engine, EngineError, LoadError, NoiseSource, Padding, Precision, Resample, Sampler,
-    SamplerSettings, Tensor, TextSettings, Unobserved,
+    Compute, Device, Emphasis, Engine, EngineError, LoadError, NoiseSource, Padding, Precision,
+    Resample, Sampler, SamplerSettings, Tensor, TextSettings, Unobserved,
 };
 use common::{Draw, apart, checkpoint, engine, mean_apart};
 
@@ -55,20 +55,21 @@ fn the_same_seed_gives_the_same_pixels() {
 
 #[test]
 fn in_bf16_it_is_about_the_same_picture() {
-    let loaded = Engine::load_in(&checkpoint(), Precision::Bf16);
+    let compute = Compute { precision: Precision::Bf16, ..Compute::default() };
+    let loaded = Engine::load_for(&checkpoint(), compute);
     if !Precision::Bf16.is_available() {
         assert!(matches!(loaded, Err(LoadError::Precision)), "{loaded:?}");
         return;
     }
     let rounded = loaded.expect("a checkpoint");
-    assert_eq!(rounded.info().precision, Precision::Bf16);
+    assert_eq!(rounded.info().compute, compute);
     let draw = Draw { steps: 12, ..Draw::default() };
     let (full, picture) = (draw.picture(), draw.picture_of(&rounded));
     let far = mean_apart(&full, &picture);
     assert!(far > 0.0 && far < 0.005, "{far}");
     // What is made of it computes in bf16 as well, with shared layers and with its own.
     let tiled = rounded.with_tiling();
-    assert_eq!(tiled.info().precision, Precision::Bf16);
+    assert_eq!(tiled.info().compute, compute);
     assert!(
         mean_apart(&draw.picture_of(&engine().with_tiling()), &draw.picture_of(&tiled)) < 0.005
     );
@@ -76,6 +77,20 @@ fn in_bf16_it_is_about_the_same_picture() {
         .with_vae(&checkpoint().join("vae/diffusion_pytorch_model.safetensors"))
         .expect("an autoencoder");
     assert_eq!(draw.picture_of(&same_vae), picture);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused_with_what_to_do() {
+    for device in [Device::Cuda(99), Device::Metal(99)] {
+        let compute = Compute { device, ..Compute::default() };
+        let error = Engine::load_for(&checkpoint(), compute).expect_err("no such card");
+        let text = error.to_string();
+        assert!(matches!(error, LoadError::Device { .. }) && text.contains(":99"), "{text}");
+        assert!(text.contains("cpu"), "{text}");
+    }
+    // The processor alone has instructions for bf16 that are used.
+    let compute = Compute { precision: Precision::Bf16, device: Device::Cuda(0) };
+    assert!(matches!(compute.check(), Err(LoadError::Precision)));
 }
 
 #[test]

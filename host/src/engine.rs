@@ -17,7 +17,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-pub use atelier_engine::Precision;
+pub use atelier_engine::{Compute, Device, Precision};
 use atelier_engine::{
     Engine, ImageRng, ModelFile, Part, Pass, Resample, Sampler, Scheduler, Side, schedules,
 };
@@ -65,7 +65,7 @@ impl EnginePipeline {
             inpaints: info.inpaints,
             vae: None,
         };
-        let build = build::describe(info.precision);
+        let build = build::describe(info.compute);
         Self::of(engine, model, build)
     }
 

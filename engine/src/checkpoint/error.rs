@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::kernels::Device;
+
 /// Why a folder could not be loaded. Every message names the file and, where there is one, the key.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -69,11 +71,19 @@ pub enum LoadError {
         /// The reader's report.
         source: candle_core::Error,
     },
-    /// Networks are to compute in bf16, for which the processor has no instructions.
-    #[error(
-        "this processor has no instructions for bf16 (AVX512-BF16): let networks compute in full precision"
-    )]
+    /// Networks are to compute in bf16 where there are no instructions for it.
+    #[error("only a processor with AVX512-BF16 computes in bf16 here: choose full precision")]
     Precision,
+    /// Networks are to compute on a device that is not there, or that this build cannot use.
+    #[error("{}", no_device(*device, *built, source))]
+    Device {
+        /// The device.
+        device: Device,
+        /// Whether this build could use it.
+        built: bool,
+        /// candle's report.
+        source: candle_core::Error,
+    },
     /// A tensor that the configuration calls for is not in the file.
     #[error("{} has no tensor {key}; the file is not complete, or belongs to another configuration", file.display())]
     MissingKey {
@@ -94,4 +104,14 @@ pub enum LoadError {
         /// The shape in the file.
         found: Vec<usize>,
     },
+}
+
+fn no_device(device: Device, built: bool, source: &candle_core::Error) -> String {
+    if built {
+        format!("{device} cannot be used: {source}; choose another device, or cpu")
+    } else {
+        let feature = device.to_string();
+        let feature = feature.split(':').next().unwrap_or_default();
+        format!("this build cannot use {device}: choose cpu, or build with --features {feature}")
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Config, LoadError, ModelFile, Part, single, weights_file};
-use crate::kernels::Precision;
+use crate::kernels::Backend;
 use crate::weights::Weights;
 
 /// A network's configuration and weights.
@@ -22,9 +22,9 @@ impl Source {
         Ok(Self { config, weights: Weights::open(&weights_file(folder, stem))? })
     }
 
-    /// The same for a network that computes in `precision`.
-    pub(crate) fn computed_in(self, precision: Precision) -> Self {
-        Self { weights: self.weights.computed_in(precision), ..self }
+    /// The same for a network that computes there and so.
+    pub(crate) fn computed(self, backend: &Backend) -> Self {
+        Self { weights: self.weights.computed(backend.clone()), ..self }
     }
 }
 
@@ -59,9 +59,9 @@ impl Files {
         if path.is_dir() { Self::folder(path) } else { single::open(path) }
     }
 
-    /// The same for networks that compute in `precision`.
-    pub(crate) fn computed_in(self, precision: Precision) -> Self {
-        let set = |source: Source| source.computed_in(precision);
+    /// The same for networks that compute there and so.
+    pub(crate) fn computed(self, backend: &Backend) -> Self {
+        let set = |source: Source| source.computed(backend);
         let texts = self.texts.into_iter().map(|(source, tokenizer)| (set(source), tokenizer));
         Self { unet: set(self.unet), vae: set(self.vae), texts: texts.collect(), ..self }
     }

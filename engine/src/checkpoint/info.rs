@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use sha2::{Digest, Sha256};
 
 use crate::error::EngineError;
-use crate::kernels::Precision;
+use crate::kernels::Compute;
 
 /// A part of a checkpoint with a weights file of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -92,8 +92,8 @@ pub struct ModelInfo {
     pub text_layers: u32,
     /// The weights files.
     pub files: Vec<ModelFile>,
-    /// What its networks compute in.
-    pub precision: Precision,
+    /// How its networks compute.
+    pub compute: Compute,
 }
 
 impl ModelInfo {

@@ -18,6 +18,7 @@ pub(crate) struct TextModel {
     projection: Option<Linear>,
     width: usize,
     activation: Activation,
+    device: Device,
 }
 
 /// What the text encoder is asked for.
@@ -73,6 +74,7 @@ impl TextModel {
             projection,
             width,
             activation,
+            device: w.backend().device.clone(),
         })
     }
 
@@ -122,7 +124,9 @@ impl TextModel {
         embeddings: &[Tensor],
         wanted: Wanted,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        among_threads(|| self.states(chunks, embeddings, wanted))
+        let (states, pooled) = among_threads(|| self.states(chunks, embeddings, wanted))?;
+        let back = |x: Tensor| x.to_device(&Device::Cpu);
+        Ok((back(states)?, pooled.map(back).transpose()?))
     }
 
     fn states(
@@ -131,7 +135,7 @@ impl TextModel {
         embeddings: &[Tensor],
         wanted: Wanted,
     ) -> Result<(Tensor, Option<Tensor>)> {
-        let mut x = self.embed(chunks, embeddings)?;
+        let mut x = self.embed(chunks, embeddings)?.to_device(&self.device)?;
         let used = self.layers.len().saturating_sub(wanted.left_out);
         let (used, rest) = self.layers.split_at(used);
         for layer in used {

@@ -20,7 +20,7 @@ impl Engine {
     /// [`LoadError`] where the checkpoint can no longer be read.
     pub fn with_loras(&self, uses: &[LoraUse]) -> Result<(Self, Vec<LoraFit>), LoadError> {
         let (patches, fits) = lora::patches(uses, &self.targets(), self.layers.len());
-        let mut files = Files::open(&self.info.folder)?.computed_in(self.info.precision);
+        let mut files = Files::open(&self.info.folder)?.computed(&self.backend);
         let networks =
             std::iter::once(&mut files.unet).chain(files.texts.iter_mut().map(|(it, _)| it));
         let mut patched = Vec::new();
@@ -47,7 +47,7 @@ impl Engine {
     /// [`LoadError`] if there is none in it, or one for another kind of model.
     pub fn with_vae(&self, file: &Path) -> Result<Self, LoadError> {
         let base = Files::open(&self.info.folder)?.vae.config;
-        let source = autoencoder(file, &base)?.computed_in(self.info.precision);
+        let source = autoencoder(file, &base)?.computed(&self.backend);
         let vae = Vae::load(&source)?;
         let (channels, factor) = (vae.latent_channels(), vae.factor());
         if (channels, factor) != (self.info.latent_channels, self.info.vae_factor) {

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor};
 
+use super::elsewhere;
 use super::math::{exp, gelu, silu, wide};
 use super::values::{pieces, with};
 
@@ -22,6 +23,9 @@ pub(crate) enum Activation {
 impl Activation {
     /// The same shape with each value activated.
     pub(crate) fn forward(self, x: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return elsewhere::activation(x, self);
+        }
         let x = x.contiguous()?;
         let out = with(&x, |x| {
             let piece = |at: usize, to: &mut [f32]| activate(to, &x[at * PIECE..], self);

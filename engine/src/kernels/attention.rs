@@ -5,10 +5,10 @@ mod rounded;
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::Precision;
 use super::math::{softmax, wide};
 use super::product::{Block, Matrix};
 use super::values::{least, turn, with, with_scratch};
+use super::{Precision, elsewhere};
 
 /// Queries that one task takes: their scores stay in a cache.
 const QUERIES: usize = 64;
@@ -31,6 +31,9 @@ pub(crate) fn attention(
     mask: Mask,
     precision: Precision,
 ) -> Result<Tensor> {
+    if !q.device().is_cpu() {
+        return elsewhere::attention(q, [k, v], heads, mask);
+    }
     let (q, k, v) = (q.contiguous()?, k.contiguous()?, v.contiguous()?);
     let (n, queries, c) = q.dims3()?;
     let keys = k.dim(1)?;

@@ -6,8 +6,8 @@ mod rounded;
 
 use candle_core::{DType, Result, Tensor, bail};
 
-use super::Precision;
 use super::values::{pieces, planes_with, turned, with, with_values};
+use super::{Precision, elsewhere};
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 use job::Job;
@@ -52,14 +52,17 @@ impl Conv2d {
         size: usize,
     ) -> std::result::Result<Self, LoadError> {
         // Values are rounded in pairs.
-        let precision = if inputs % 2 == 0 { w.precision() } else { Precision::Full };
+        let precision = if inputs % 2 == 0 { w.backend().precision } else { Precision::Full };
         let kept = w.layer((outputs, inputs * size * size), || {
             let weight = w.get_kept([outputs, inputs, size, size], "weight")?;
             let weight = match precision {
+                // candle's own operation takes them as they are.
+                Precision::Full if !w.backend().device.is_cpu() => weight.to_dtype(DType::F32),
                 Precision::Full => by_places(&weight),
                 Precision::Bf16 => weight.to_dtype(DType::BF16).and_then(|it| by_places(&it)),
             };
-            Ok(vec![weight.map_err(|source| w.broken(source))?, w.get([outputs], "bias")?])
+            let weight = weight.map_err(|source| w.broken(source))?;
+            Ok(vec![w.placed(&weight)?, w.placed(&w.get([outputs], "bias")?)?])
         })?;
         let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
         let mut kept = kept.into_iter();
@@ -84,6 +87,9 @@ impl Conv2d {
 
     /// `[n, inputs, h, w]` to `[n, outputs, h', w']`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return elsewhere::add_to_planes(&self.elsewhere(x)?, &self.bias);
+        }
         self.add(x, |n, outputs, pixels| {
             with(&self.bias, |bias| {
                 let plane = |at: usize, plane: &mut [f32]| plane.fill(bias[at % outputs]);
@@ -95,6 +101,9 @@ impl Conv2d {
     /// The same with `shift` (`[n, outputs]`) added to every pixel.
     pub(crate) fn forward_shifted(&self, x: &Tensor, shift: &Tensor) -> Result<Tensor> {
         let shift = shift.broadcast_add(&self.bias)?;
+        if !x.device().is_cpu() {
+            return elsewhere::add_to_planes(&self.elsewhere(x)?, &shift);
+        }
         self.add(x, |n, outputs, pixels| {
             with(&shift, |shift| {
                 let plane = |at: usize, plane: &mut [f32]| plane.fill(shift[at]);
@@ -105,10 +114,29 @@ impl Conv2d {
 
     /// The same added to `base` (`[n, outputs, h', w']`).
     pub(crate) fn forward_onto(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return elsewhere::add_to_planes(&self.elsewhere(x)?, &self.bias)? + base;
+        }
         let base = base.contiguous()?;
         self.add(x, |_, _, pixels| {
             with(&base, |base| with(&self.bias, |bias| Ok(planes_with(base, bias, pixels))))
         })
+    }
+
+    /// The picture with the far side around it where that is wanted, and what is then padded with zeros.
+    fn padded(&self, x: &Tensor) -> Result<(Tensor, Patch)> {
+        let padding = self.patch.padding;
+        if !self.patch.around || padding == 0 {
+            return Ok((x.clone(), self.patch));
+        }
+        let patch = Patch { padding: 0, around: false, ..self.patch };
+        Ok((around(&around(x, 2, padding)?, 3, padding)?, patch))
+    }
+
+    /// The products with candle's operation.
+    fn elsewhere(&self, x: &Tensor) -> Result<Tensor> {
+        let (x, patch) = self.padded(x)?;
+        x.conv2d(&self.weight, patch.padding, patch.stride, 1, 1)
     }
 
     /// Adds the products to what `begin` gives for so many pictures, outputs and pixels.
@@ -117,22 +145,16 @@ impl Conv2d {
         x: &Tensor,
         begin: impl FnOnce(usize, usize, usize) -> Result<Vec<f32>>,
     ) -> Result<Tensor> {
-        if self.patch.around && self.patch.padding > 0 {
-            let padding = self.patch.padding;
-            let patch = Patch { padding: 0, around: false, ..self.patch };
-            let inner = Self { patch, ..self.clone() };
-            return inner.add(&around(&around(x, 2, padding)?, 3, padding)?, begin);
-        }
+        let (x, patch) = self.padded(x)?;
         let x = x.contiguous()?;
         let (n, inputs, height, width) = x.dims4()?;
         let outputs = self.weight.dim(0)?;
-        let (rows, across) = (self.patch.outputs(height), self.patch.outputs(width));
+        let (rows, across) = (patch.outputs(height), patch.outputs(width));
         let mut out = begin(n, outputs, rows * across)?;
         if out.len() != n * outputs * rows * across {
             bail!("a convolution adds to {} values, not {}", n * outputs * rows * across, out.len())
         }
-        let job =
-            Job { patch: self.patch, pictures: n, inputs, outputs, height, width, rows, across };
+        let job = Job { patch, pictures: n, inputs, outputs, height, width, rows, across };
         with(&x, |x| {
             with_values(&self.weight, |weight| job.add(&mut out, x, weight, self.precision))
         })?;
@@ -206,6 +228,26 @@ mod tests {
                     assert!(apart < 3e-5, "{case}: {apart:e}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn other_devices_make_the_same_of_it() {
+        for (size, stride, padding, around) in
+            [(1, 1, 0, false), (3, 1, 1, false), (3, 2, 1, false), (3, 1, 1, true)]
+        {
+            let x = waves(&[2, 3, 9, 7], 0.37);
+            let (kernel, bias) = (waves(&[4, 3, size, size], 0.71), waves(&[4], 1.3));
+            let patch = Patch { size, stride, padding, around };
+            let (conv, _) = kept_as(DType::F32, &kernel, &bias, patch);
+            let there = Conv2d { weight: kernel, ..conv.clone() };
+            let shift = waves(&[2, 4], 0.9);
+            let found = there.elsewhere(&x).unwrap();
+            let all = shift.broadcast_add(&bias).unwrap();
+            let shifted = elsewhere::add_to_planes(&found, &all).unwrap();
+            let found = elsewhere::add_to_planes(&found, &bias).unwrap();
+            assert!(apart(&found, &conv.forward(&x).unwrap()) < 1e-6);
+            assert!(apart(&shifted, &conv.forward_shifted(&x, &shift).unwrap()) < 1e-6);
         }
     }
 

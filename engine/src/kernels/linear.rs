@@ -4,7 +4,6 @@ use candle_core::{D, DType, Device, Result, Tensor, bail};
 use half::slice::HalfFloatSliceExt as _;
 use rayon::prelude::*;
 
-use super::Precision;
 use super::math::{gelu, wide};
 use super::product::bf16::{self, PANEL, Panels, pair_columns, panel_values};
 use super::product::{Block, Matrix};
@@ -12,6 +11,7 @@ use super::values::{
     Values, add_turned, pieces, planes_with, sum_into, turned, with, with_pairs, with_scratch,
     with_values,
 };
+use super::{Precision, elsewhere};
 use crate::checkpoint::LoadError;
 use crate::weights::Weights;
 
@@ -67,7 +67,7 @@ impl Linear {
         read: impl FnOnce() -> std::result::Result<Vec<Tensor>, LoadError>,
     ) -> std::result::Result<Self, LoadError> {
         // Values are rounded in pairs.
-        let precision = if inputs % 2 == 0 { w.precision() } else { Precision::Full };
+        let precision = if inputs % 2 == 0 { w.backend().precision } else { Precision::Full };
         let made = || {
             let mut tensors = read()?;
             if let Some(weight) = tensors.first_mut() {
@@ -78,7 +78,8 @@ impl Linear {
                 });
                 *weight = kept.map_err(|source| w.broken(source))?;
             }
-            Ok(tensors)
+            let placed = tensors.iter().map(|tensor| w.placed(tensor));
+            placed.collect()
         };
         let mut tensors = w.layer((outputs, inputs), made)?.into_iter();
         let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
@@ -91,6 +92,11 @@ impl Linear {
         self.outputs
     }
 
+    /// Where it computes.
+    pub(crate) fn device(&self) -> &Device {
+        self.weight.device()
+    }
+
     /// What it computes in.
     pub(crate) fn precision(&self) -> Precision {
         self.precision
@@ -98,12 +104,18 @@ impl Linear {
 
     /// `[…, inputs]` to `[…, outputs]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return self.elsewhere(x);
+        }
         let out = self.begin(x.elem_count() / x.dim(D::Minus1)?.max(1))?;
         self.add(x, out)
     }
 
     /// The same, added to `base` (`[…, outputs]`).
     pub(crate) fn forward_onto(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return self.elsewhere(x)? + base;
+        }
         let (base, outputs) = (base.contiguous()?, self.outputs());
         let out = with(&base, |base| {
             let Some(bias) = &self.bias else { return Ok(base.to_vec()) };
@@ -113,6 +125,11 @@ impl Linear {
             })
         })?;
         self.add(x, out)
+    }
+
+    /// The same with candle's operations.
+    fn elsewhere(&self, x: &Tensor) -> Result<Tensor> {
+        elsewhere::linear(x, &self.weight, self.bias.as_ref())
     }
 
     /// The bias in each of so many rows.
@@ -153,6 +170,9 @@ impl Linear {
 
     /// Pictures to tokens: `[n, inputs, h, w]` to `[n, h·w, outputs]`.
     pub(crate) fn forward_pixels(&self, x: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return elsewhere::linear_of_pixels(x, &self.weight, self.bias.as_ref());
+        }
         let x = x.contiguous()?;
         let (n, inputs, height, width) = x.dims4()?;
         let (pixels, outputs) = (height * width, self.outputs);
@@ -171,6 +191,9 @@ impl Linear {
 
     /// Tokens to pictures, added to `base`: `[n, h·w, inputs]` to `[n, outputs, h, w]`.
     pub(crate) fn forward_onto_pixels(&self, x: &Tensor, base: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return elsewhere::linear_onto_pixels(x, base, &self.weight, self.bias.as_ref());
+        }
         let (x, base) = (x.contiguous()?, base.contiguous()?);
         let (_, pixels, inputs) = x.dims3()?;
         let outputs = self.outputs;
@@ -227,6 +250,9 @@ fn panels(weight: &Tensor) -> Result<Tensor> {
 pub(crate) fn gated(x: &Tensor) -> Result<Tensor> {
     /// Rows that one task takes.
     const ROWS: usize = 16;
+    if !x.device().is_cpu() {
+        return elsewhere::gated(x);
+    }
     let x = x.contiguous()?;
     let mut shape = x.dims().to_vec();
     let both = shape.pop().unwrap_or(0);
@@ -320,6 +346,13 @@ mod tests {
                 x.transpose(1, 2).unwrap().reshape((n, outputs, height, width)).unwrap()
             };
             let found = linear.forward_onto_pixels(&tokens, &as_picture(&base)).unwrap();
+            close(&found, &as_picture(&onto));
+            // What other devices do, with weights in single precision.
+            let (weight, bias) = (&single, Some(&bias));
+            close(&elsewhere::linear(&tokens, weight, bias).unwrap(), &mapped);
+            close(&elsewhere::linear_of_pixels(&picture, weight, bias).unwrap(), &mapped);
+            let base = as_picture(&base);
+            let found = elsewhere::linear_onto_pixels(&tokens, &base, weight, bias).unwrap();
             close(&found, &as_picture(&onto));
         }
     }

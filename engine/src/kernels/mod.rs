@@ -8,11 +8,12 @@
 
 mod activation;
 mod attention;
+mod compute;
 mod conv;
+mod elsewhere;
 mod linear;
 mod math;
 mod norm;
-mod precision;
 mod product;
 mod upsample;
 mod values;
@@ -21,10 +22,11 @@ mod winograd;
 
 pub(crate) use activation::Activation;
 pub(crate) use attention::{Mask, attention};
+pub(crate) use compute::Backend;
+pub use compute::{Compute, Device, Precision};
 pub(crate) use conv::Conv2d;
 pub(crate) use linear::{Linear, gated};
 pub(crate) use norm::{GroupNorm, LayerNorm, Then};
-pub use precision::Precision;
 pub(crate) use upsample::upsample_nearest;
 pub(crate) use values::same;
 

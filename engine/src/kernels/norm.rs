@@ -2,6 +2,7 @@
 
 use candle_core::{D, Result, Tensor};
 
+use super::elsewhere;
 use super::math::{moments, silu, wide};
 use super::values::{pieces, with};
 use crate::checkpoint::LoadError;
@@ -34,14 +35,18 @@ impl GroupNorm {
         eps: f64,
     ) -> std::result::Result<Self, LoadError> {
         Ok(Self {
-            weight: w.get([channels], "weight")?,
-            bias: w.get([channels], "bias")?,
+            weight: w.placed(&w.get([channels], "weight")?)?,
+            bias: w.placed(&w.get([channels], "bias")?)?,
             groups,
             eps,
         })
     }
 
     pub(crate) fn forward(&self, x: &Tensor, then: Then) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            let scales = [&self.weight, &self.bias];
+            return elsewhere::group_norm(x, scales, self.groups, self.eps, then);
+        }
         let x = x.contiguous()?;
         let dims = x.dims();
         let (channels, pixels) = (dims[1], dims[2..].iter().product::<usize>());
@@ -101,10 +106,17 @@ impl LayerNorm {
         width: usize,
         eps: f64,
     ) -> std::result::Result<Self, LoadError> {
-        Ok(Self { weight: w.get([width], "weight")?, bias: w.get([width], "bias")?, eps })
+        Ok(Self {
+            weight: w.placed(&w.get([width], "weight")?)?,
+            bias: w.placed(&w.get([width], "bias")?)?,
+            eps,
+        })
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        if !x.device().is_cpu() {
+            return elsewhere::layer_norm(x, [&self.weight, &self.bias], self.eps);
+        }
         let x = x.contiguous()?;
         let width = x.dim(D::Minus1)?.max(1);
         let out = with(&x, |x| {
@@ -143,6 +155,26 @@ mod tests {
     use candle_core::Device;
 
     use super::*;
+    use crate::kernels::values::waves;
+
+    #[test]
+    fn other_devices_make_the_same_of_it() {
+        let (weight, bias) = (waves(&[12], 0.9), waves(&[12], 1.7));
+        let close = |found: &Tensor, expected: &Tensor| {
+            let apart = (found - expected).unwrap().abs().unwrap().max_all().unwrap();
+            assert!(apart.to_scalar::<f32>().unwrap() < 1e-5, "{apart}");
+        };
+        let x = waves(&[2, 12, 5, 3], 0.37);
+        let norm = GroupNorm { weight: weight.clone(), bias: bias.clone(), groups: 4, eps: 1e-6 };
+        for then in [Then::Nothing, Then::Silu] {
+            let found = elsewhere::group_norm(&x, [&weight, &bias], 4, 1e-6, then).unwrap();
+            close(&found, &norm.forward(&x, then).unwrap());
+        }
+        let x = waves(&[2, 5, 12], 0.37);
+        let found = elsewhere::layer_norm(&x, [&weight, &bias], 1e-5).unwrap();
+        let norm = LayerNorm { weight, bias, eps: 1e-5 };
+        close(&found, &norm.forward(&x).unwrap());
+    }
 
     #[test]
     fn a_group_has_mean_zero_and_variance_one() {

@@ -2,6 +2,7 @@
 
 use candle_core::{Result, Tensor, bail};
 
+use super::elsewhere;
 use super::values::{pieces, with};
 
 /// Repeats pixels up to `height` × `width`, which need not be whole multiples.
@@ -10,6 +11,9 @@ pub(crate) fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Resul
     let (n, channels, rows, across) = x.dims4()?;
     if rows == 0 || across == 0 {
         bail!("a picture without pixels has no larger one")
+    }
+    if !x.device().is_cpu() {
+        return elsewhere::upsample_nearest(&x, height, width);
     }
     let out = with(&x, |x| {
         let plane = |at: usize, to: &mut [f32]| {

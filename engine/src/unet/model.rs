@@ -20,6 +20,7 @@ pub(crate) struct Unet {
     /// Blocks of its transformers.
     blocks: usize,
     last_text: LastText,
+    device: Device,
     time: TimeEmbedding,
     added: Option<[Linear; 2]>,
     conv_in: Conv2d,
@@ -57,6 +58,7 @@ impl Unet {
         Ok(Self {
             blocks: plan.blocks.get(),
             last_text: LastText::default(),
+            device: w.backend().device.clone(),
             time: TimeEmbedding::load(
                 &w.at("time_embedding"),
                 first.channels,
@@ -168,9 +170,13 @@ impl Unet {
         if n == 0 || text.dim(0)? % n > 0 {
             bail!("{} texts for {n} pictures", text.dim(0)?)
         }
-        let text = self.last_text.get(text, self.blocks)?;
+        let text = self.last_text.get(text, &self.device, self.blocks)?;
         let merging = (ratio > 0.0).then_some(Merging { tokens: height * width, ratio });
-        among_threads(|| self.answer(x, timestep, Told { text: &text, merging }, vector))
+        let x = x.to_device(&self.device)?;
+        let vector = vector.map(|vector| vector.to_device(&self.device)).transpose()?;
+        let told = Told { text: &text, merging };
+        let answer = among_threads(|| self.answer(&x, timestep, told, vector.as_ref()))?;
+        answer.to_device(&Device::Cpu)
     }
 
     fn answer(

@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use crate::kernels::same;
 
 /// Texts with the keys and values that every block has for them: the same in each step of a run, so that
 /// they are made in the first.
 pub(super) struct Text {
-    /// `[n, tokens, text_width]`.
+    /// `[n, tokens, text_width]`: as they were given, and where the network computes.
+    given: Tensor,
     states: Tensor,
     blocks: Vec<OnceLock<[Tensor; 2]>>,
 }
@@ -40,16 +41,17 @@ impl Text {
 pub(super) struct LastText(Arc<Mutex<Option<Arc<Text>>>>);
 
 impl LastText {
-    /// What there is for `states`, for a network of so many blocks.
-    pub(super) fn get(&self, states: &Tensor, blocks: usize) -> Result<Arc<Text>> {
+    /// What there is for texts, for a network of so many blocks.
+    pub(super) fn get(&self, given: &Tensor, device: &Device, blocks: usize) -> Result<Arc<Text>> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = last.as_ref()
-            && same(&known.states, states)?
+            && same(&known.given, given)?
         {
             return Ok(known.clone());
         }
         let blocks = (0..blocks).map(|_| OnceLock::new()).collect();
-        let text = Arc::new(Text { states: states.contiguous()?, blocks });
+        let given = given.contiguous()?;
+        let text = Arc::new(Text { states: given.to_device(device)?, given, blocks });
         Ok(last.insert(text).clone())
     }
 }

@@ -1,6 +1,6 @@
 //! The embedding of the timestep.
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use crate::checkpoint::LoadError;
 use crate::kernels::{Activation, Linear};
@@ -56,7 +56,7 @@ impl TimeEmbedding {
     pub(super) fn forward(&self, timesteps: &[f64]) -> Result<Tensor> {
         let values = timesteps.iter().flat_map(|t| waves_of(*t, self.width, self.flip, self.shift));
         let values: Vec<f32> = values.collect();
-        let waves = Tensor::from_vec(values, (timesteps.len(), self.width), &Device::Cpu)?;
+        let waves = Tensor::from_vec(values, (timesteps.len(), self.width), self.first.device())?;
         self.second.forward(&Activation::Silu.forward(&self.first.forward(&waves)?)?)
     }
 }

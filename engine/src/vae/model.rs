@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use candle_core::{Result, Tensor};
+use candle_core::{Device, Result, Tensor};
 
 use super::coder::{Decoder, Encoder};
 use super::config::VaeConfig;
@@ -21,6 +21,7 @@ pub(crate) struct Vae {
     from_latents: Option<Conv2d>,
     decoder: Decoder,
     colours: Arc<OnceLock<Colours>>,
+    device: Device,
 }
 
 impl Vae {
@@ -38,6 +39,7 @@ impl Vae {
             from_latents: pointwise(config.use_post_quant_conv, "post_quant_conv", c)?,
             decoder: Decoder::load(&w.at("decoder"), &config)?,
             colours: Arc::default(),
+            device: w.backend().device.clone(),
             config,
         })
     }
@@ -63,13 +65,15 @@ impl Vae {
     /// Pictures of -1 to 1 (`[n, 3, h, w]`) to scaled latents: the mean, or with `noise` (unit
     /// normal, the latents' shape) a sample.
     pub(crate) fn encode(&self, x: &Tensor, noise: Option<&Tensor>) -> Result<Tensor> {
+        let x = x.to_device(&self.device)?;
         let moments = among_threads(|| {
-            let moments = self.encoder.forward(x)?;
+            let moments = self.encoder.forward(&x)?;
             match &self.to_moments {
                 Some(conv) => conv.forward(&moments),
                 None => Ok(moments),
             }
         })?;
+        let moments = moments.to_device(&Device::Cpu)?;
         let c = self.config.latent_channels;
         let mut z = moments.narrow(1, 0, c)?;
         if let Some(noise) = noise {
@@ -96,9 +100,11 @@ impl Vae {
     pub(crate) fn decode(&self, latents: &Tensor) -> Result<Tensor> {
         let z = (latents / self.config.scaling_factor)?;
         let z = (z + self.config.shift_factor.unwrap_or(0.0))?;
-        among_threads(|| match &self.from_latents {
+        let z = z.to_device(&self.device)?;
+        let picture = among_threads(|| match &self.from_latents {
             Some(conv) => self.decoder.forward(&conv.forward(&z)?),
             None => self.decoder.forward(&z),
-        })
+        })?;
+        picture.to_device(&Device::Cpu)
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 
 use crate::checkpoint::LoadError;
-use crate::kernels::Precision;
+use crate::kernels::Backend;
 use file::TensorFile;
 pub(crate) use patches::{Delta, Layers, Patches};
 
@@ -23,7 +23,7 @@ pub(crate) struct Weights {
     names: Option<Arc<Names>>,
     layers: Layers,
     patches: Option<Arc<Patches>>,
-    precision: Precision,
+    backend: Backend,
 }
 
 /// Values from which on a layer is worth the widening: smaller ones are a twentieth of the weights of
@@ -63,17 +63,23 @@ impl Weights {
             names: None,
             layers: Layers::default(),
             patches: None,
-            precision: Precision::Full,
+            backend: Backend::default(),
         })
     }
 
-    /// The same for layers that compute in `precision`.
-    pub(crate) fn computed_in(self, precision: Precision) -> Self {
-        Self { precision, ..self }
+    /// The same for layers that compute there and so.
+    pub(crate) fn computed(self, backend: Backend) -> Self {
+        Self { backend, ..self }
     }
 
-    pub(crate) fn precision(&self) -> Precision {
-        self.precision
+    /// Where and how its layers compute. What is read is in the processor's memory; layers bring it there.
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// Brings what a layer keeps to where it computes.
+    pub(crate) fn placed(&self, tensor: &Tensor) -> Result<Tensor, LoadError> {
+        tensor.to_device(&self.backend.device).map_err(|source| self.broken(source))
     }
 
     pub(crate) fn file(&self) -> &Path {

@@ -1,20 +1,24 @@
 //! What pixels depend on beside the run: the engine's version, the machine's instruction sets, and what
 //! networks compute in.
 
-use atelier_engine::Precision;
+use atelier_engine::{Compute, Device, Precision};
 
 /// Version, architecture and the vector instructions that kernels choose by, such as
-/// `atelier-engine 0.1.0, x86_64 avx512f avx2 fma`, and `in bf16` where that is so. The compiler is not
+/// `atelier-engine 0.1.0, x86_64 avx512f avx2 fma`, with `in bf16` or `on cuda:0` where that is so. The compiler is not
 /// part of it.
-pub(super) fn describe(precision: Precision) -> String {
+pub(super) fn describe(compute: Compute) -> String {
     let mut text =
         format!("atelier-engine {}, {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
     for feature in features() {
         text.push(' ');
         text.push_str(feature);
     }
-    if precision == Precision::Bf16 {
+    if compute.precision == Precision::Bf16 {
         text.push_str(", in bf16");
+    }
+    if compute.device != Device::Cpu {
+        text.push_str(", on ");
+        text.push_str(&compute.device.to_string());
     }
     text
 }

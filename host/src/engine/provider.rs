@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use atelier_engine::{Engine, Lora, Precision};
+use atelier_engine::{Compute, Engine, Lora};
 
 use super::{
     CATALOGUE, EnginePipeline, convert,
@@ -41,7 +41,7 @@ pub struct EngineProvider {
     vaes: PathBuf,
     embeddings: PathBuf,
     hashes: HashCache,
-    precision: Precision,
+    compute: Compute,
     loaded: Mutex<[Option<Loaded>; 2]>,
 }
 
@@ -58,15 +58,15 @@ impl EngineProvider {
             vaes: data.join("models/VAE"),
             embeddings: data.join("embeddings"),
             hashes: HashCache::new(data.join("cache").join("hashes.json")),
-            precision: Precision::Full,
+            compute: Compute::default(),
             loaded: Mutex::default(),
         }
     }
 
-    /// Loads checkpoints so that their networks compute in `precision`.
+    /// Loads checkpoints so that their networks compute as told.
     #[must_use]
-    pub fn with_precision(mut self, precision: Precision) -> Self {
-        self.precision = precision;
+    pub fn with_compute(mut self, compute: Compute) -> Self {
+        self.compute = compute;
         self
     }
 
@@ -199,7 +199,7 @@ impl EngineProvider {
     }
 
     fn load(&self, checkpoint: &Checkpoint) -> Result<EnginePipeline, PipelineError> {
-        let engine = Engine::load_in(&checkpoint.path, self.precision).map_err(convert::failed)?;
+        let engine = Engine::load_for(&checkpoint.path, self.compute).map_err(convert::failed)?;
         let info = engine.info();
         let weights = &info.files[0].path;
         let sha256 = self

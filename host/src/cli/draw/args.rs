@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use atelier_engine::Precision;
+use atelier_engine::{Compute, Device, Precision};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value as Json};
 
@@ -88,6 +88,9 @@ struct PictureArgs {
     /// What networks compute in: bf16 is faster, needs half of the memory and changes small things
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
+    /// What networks compute on: cpu, or cuda, cuda:1, metal in builds with that feature
+    #[arg(long, default_value_t)]
+    device: Device,
 }
 
 /// The engine's precisions as words.
@@ -202,21 +205,18 @@ impl DrawArgs {
         })
     }
 
-    /// What networks compute in.
+    /// How networks compute.
     ///
     /// # Errors
-    /// This processor does not have it.
-    pub(super) fn precision(&self) -> Result<Precision, Failure> {
+    /// This machine or this build does not have it.
+    pub(super) fn compute(&self) -> Result<Compute, Failure> {
         let precision = match self.picture.precision {
             PrecisionArg::Full => Precision::Full,
             PrecisionArg::Bf16 => Precision::Bf16,
         };
-        if !precision.is_available() {
-            return Err(Failure::refused(
-                "--precision bf16: this processor has no instructions for it (AVX512-BF16); leave it out",
-            ));
-        }
-        Ok(precision)
+        let compute = Compute { precision, device: self.picture.device };
+        compute.check().map_err(Failure::refused)?;
+        Ok(compute)
     }
 
     /// The checkpoint of `--model`, where it names one.

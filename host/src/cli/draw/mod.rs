@@ -37,7 +37,7 @@ pub(super) fn draw(
     fill(&mut request);
     let overridden: Vec<String> = request.override_settings.keys().cloned().collect();
 
-    let provider = EngineProvider::new(atelier.data()).with_precision(args.precision()?);
+    let provider = EngineProvider::new(atelier.data()).with_compute(args.compute()?);
     let provider = checkpoint::provided(&mut request, args.model()?, provider)?;
     let cancel = CancelToken::new();
     cancel_on_interrupt(&cancel)?;
