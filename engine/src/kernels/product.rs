@@ -179,6 +179,14 @@ impl<'a> Block<'a> {
         Self { begin, rows, columns, at, ..*self }
     }
 
+    /// Writes a value, or adds it to what is there.
+    fn put(&mut self, (row, column): (usize, usize), value: f32, add: bool) {
+        assert!(row < self.rows && column < self.columns, "a place lies within its block");
+        // SAFETY: it is one of the block's values, as compared above.
+        let place = unsafe { &mut *self.begin.add(row * self.step + column) };
+        *place = if add { *place + value } else { value };
+    }
+
     /// Blocks of so many rows below each other.
     pub(super) fn split_rows(self, count: usize) -> impl Iterator<Item = Self> {
         // Every row is in one of them, and the whole is given up.
