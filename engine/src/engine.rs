@@ -61,9 +61,7 @@ impl Engine {
     /// this build does not have it.
     pub fn load_for(path: &Path, compute: Compute) -> Result<Self, LoadError> {
         let backend = Backend::open(compute)?;
-        let mut engine = Self::build(path, Files::open(path)?.computed(&backend))?;
-        engine.info.compute = compute;
-        Ok(engine)
+        Self::build(path, Files::open(path)?.computed(&backend))
     }
 
     /// Loads the parts that were found.
@@ -75,7 +73,9 @@ impl Engine {
         let vae = Vae::load(&files.vae)?;
         let text = TextEncoders::load(&files.texts, unet.vector_width() > 0)?;
         let mut scheduler = files.scheduler;
-        if files.ask_prediction && unet.predicts_velocity() {
+        let velocity =
+            || unet.predicts_velocity().map_err(|source| files.unet.weights.broken(source));
+        if files.ask_prediction && velocity()? {
             scheduler.value["prediction_type"] = "v_prediction".into();
         }
         let schedule = DiscreteSchedule::load(&scheduler)?.of_xl(unet.vector_width() > 0);
@@ -108,7 +108,7 @@ impl Engine {
             text_width,
             text_layers: text.layers(),
             files: files.on_disk,
-            compute: Compute::default(),
+            compute: backend.compute,
         };
         tracing::debug!(name = info.name, text_width, "checkpoint loaded");
         let (text, unet, vae) = (Arc::new(text), Arc::new(unet), Arc::new(vae));

@@ -58,7 +58,7 @@ fn in_bf16_it_is_about_the_same_picture() {
     let compute = Compute { precision: Precision::Bf16, ..Compute::default() };
     let loaded = Engine::load_for(&checkpoint(), compute);
     if !Precision::Bf16.is_available() {
-        assert!(matches!(loaded, Err(LoadError::Precision)), "{loaded:?}");
+        assert!(matches!(loaded, Err(LoadError::Precision { .. })), "{loaded:?}");
         return;
     }
     let rounded = loaded.expect("a checkpoint");
@@ -90,7 +90,7 @@ fn a_device_that_is_not_there_is_refused_with_what_to_do() {
     }
     // The processor alone has instructions for bf16 that are used.
     let compute = Compute { precision: Precision::Bf16, device: Device::Cuda(0) };
-    assert!(matches!(compute.check(), Err(LoadError::Precision)));
+    assert!(matches!(compute.check(), Err(LoadError::Precision { device: Device::Cuda(0) })));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::kernels::Device;
 
-/// Why a folder could not be loaded. Every message names the file and, where there is one, the key.
+/// Why a folder could not be loaded. Every message names the file and, where there is one, the key; or what
+/// the machine does not have.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// A file that a diffusers folder has is not there.
@@ -72,8 +73,13 @@ pub enum LoadError {
         source: candle_core::Error,
     },
     /// Networks are to compute in bf16 where there are no instructions for it.
-    #[error("only a processor with AVX512-BF16 computes in bf16 here: choose full precision")]
-    Precision,
+    #[error(
+        "{device} cannot compute in bf16: that takes a processor with AVX512-BF16; choose full precision"
+    )]
+    Precision {
+        /// The device.
+        device: Device,
+    },
     /// Networks are to compute on a device that is not there, or that this build cannot use.
     #[error("{}", no_device(*device, *built, source))]
     Device {

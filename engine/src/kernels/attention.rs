@@ -60,8 +60,8 @@ struct Job {
 }
 
 /// The queries of a picture, and its number.
-struct Query<'a> {
-    row: usize,
+struct Queries<'a> {
+    picture: usize,
     values: &'a [f32],
 }
 
@@ -77,10 +77,10 @@ impl Job {
         let size = (queries * c).max(1);
         let pictures = out.chunks_exact_mut(size).zip(q.chunks_exact(size)).enumerate();
         let tasks: Vec<_> = pictures
-            .flat_map(|(row, (out, values))| {
+            .flat_map(|(picture, (out, values))| {
                 let blocks = Block::new(out, queries, c).split_rows(QUERIES);
                 let blocks = blocks.flat_map(|block| block.split_columns(width));
-                blocks.map(move |block| (block, Query { row, values }))
+                blocks.map(move |block| (block, Queries { picture, values }))
             })
             .collect();
         // Scores and what comes of them count alike.
@@ -97,8 +97,8 @@ impl Job {
             let size = (keys * c).max(1);
             let pictures = turned.chunks_exact_mut(size).zip(k.chunks_exact(size));
             pictures.for_each(|(turned, k)| turn(turned, k, keys));
-            tasks.for_each(|(block, Query { row, values })| {
-                let [k, v] = [&*turned, v].map(|values| &values[row * size..]);
+            tasks.for_each(|(block, Queries { picture, values })| {
+                let [k, v] = [&*turned, v].map(|values| &values[picture * size..]);
                 let q = Matrix::new(values, queries, c);
                 self.attend(block, q, Matrix::new(k, c, keys), Matrix::new(v, keys, c));
             });
@@ -148,9 +148,6 @@ mod tests {
 
     #[test]
     fn in_bf16_it_finds_about_the_same() {
-        if !Precision::Bf16.is_available() {
-            return;
-        }
         for (n, queries, keys, heads, width) in
             [(2, 70, 77, 3, 40), (1, 5, 200, 1, 8), (2, 33, 33, 2, 34)]
         {

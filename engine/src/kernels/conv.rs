@@ -15,7 +15,8 @@ use job::Job;
 /// A square convolution with bias.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv2d {
-    /// `[outputs, size² · inputs]`, in half precision where the file has it so, in bf16 for that.
+    /// `[outputs, size² · inputs]`, in half precision where the file has it so, in bf16 for that; or
+    /// `[outputs, inputs, size, size]` for candle.
     weight: Tensor,
     bias: Tensor,
     patch: Patch,
@@ -51,8 +52,7 @@ impl Conv2d {
         outputs: usize,
         size: usize,
     ) -> std::result::Result<Self, LoadError> {
-        // Values are rounded in pairs.
-        let precision = if inputs % 2 == 0 { w.backend().precision } else { Precision::Full };
+        let precision = w.backend().precision(inputs);
         let kept = w.layer((outputs, inputs * size * size), || {
             let weight = w.get_kept([outputs, inputs, size, size], "weight")?;
             let weight = match precision {
@@ -253,9 +253,6 @@ mod tests {
 
     #[test]
     fn in_bf16_patches_and_kernels_are_rounded() {
-        if !Precision::Bf16.is_available() {
-            return;
-        }
         let rounded = |x: &Tensor| x.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
         for (size, stride, padding) in [(1, 1, 0), (3, 1, 1), (3, 2, 1)] {
             for (height, width) in [(7, 5), (8, 8), (70, 33)] {

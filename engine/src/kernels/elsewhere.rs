@@ -1,6 +1,6 @@
 //! The same with candle's own operations, for devices other than the processor.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, Result, Tensor};
 use candle_nn::ops;
 
 use super::{Activation, Mask, Then};
@@ -45,23 +45,29 @@ pub(super) fn attention(
     heads: usize,
     mask: Mask,
 ) -> Result<Tensor> {
+    /// Scores that are there at once: 256 MB.
+    const SCORES: usize = 1 << 26;
     let (n, queries, c) = q.dims3()?;
     let by_heads = |x: &Tensor| {
         let tokens = x.dim(1)?;
         x.reshape((n, tokens, heads, c / heads))?.transpose(1, 2)?.contiguous()
     };
-    let (q, k, v) = (by_heads(q)?, by_heads(k)?, by_heads(v)?);
-    let scale = 1.0 / ((c / heads) as f64).sqrt();
-    let mut scores = (q.matmul(&k.t()?)? * scale)?;
-    if mask == Mask::Causal {
-        let keys = k.dim(2)?;
-        let hidden = (0..queries * keys)
-            .map(|at| if at % keys > at / keys { f32::NEG_INFINITY } else { 0.0 });
-        let hidden = Tensor::from_iter(hidden, q.device())?.reshape((queries, keys))?;
-        scores = scores.broadcast_add(&hidden)?;
+    let (q, k, v) = (by_heads(&(q / ((c / heads) as f64).sqrt())?)?, by_heads(k)?, by_heads(v)?);
+    let (keys, k) = (k.dim(2)?, k.t()?);
+    let at_once = (SCORES / (n * heads * keys).max(1)).max(1);
+    let mut found = Vec::new();
+    for first in (0..queries).step_by(at_once) {
+        let count = at_once.min(queries - first);
+        let mut scores = q.narrow(2, first, count)?.contiguous()?.matmul(&k)?;
+        if mask == Mask::Causal {
+            let hidden = (0..count * keys)
+                .map(|at| if at % keys > first + at / keys { f32::NEG_INFINITY } else { 0.0 });
+            let hidden = Tensor::from_iter(hidden, q.device())?.reshape((count, keys))?;
+            scores = scores.broadcast_add(&hidden)?;
+        }
+        found.push(ops::softmax_last_dim(&scores)?.matmul(&v)?);
     }
-    let found = ops::softmax_last_dim(&scores)?.matmul(&v)?;
-    found.transpose(1, 2)?.reshape((n, queries, c))
+    Tensor::cat(&found, 2)?.transpose(1, 2)?.reshape((n, queries, c))
 }
 
 pub(super) fn group_norm(
@@ -114,7 +120,7 @@ pub(super) fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Resul
     let (_, _, rows, across) = x.dims4()?;
     let places = |length: usize, of: usize| {
         let places = (0..length).map(|at| (at * of / length) as u32);
-        Tensor::from_iter(places, x.device())?.to_dtype(DType::U32)
+        Tensor::from_iter(places, x.device())
     };
     x.index_select(&places(height, rows)?, 2)?.index_select(&places(width, across)?, 3)
 }

@@ -118,6 +118,8 @@ impl<'a> Matrix<'a> {
                     }
                 });
             } else {
+                let dense = self.row_step == 1 && self.column_step == self.rows;
+                assert!(dense, "what is turned has nothing between its rows");
                 with_scratch(to.len(), |turned| {
                     turn(turned, &values[..to.len()], self.columns);
                     let pieces = to.par_chunks_mut(ROUNDED).zip(turned.par_chunks(ROUNDED));
@@ -173,6 +175,8 @@ impl<'a> Block<'a> {
     }
 
     fn part(&self, (row, column): (usize, usize), rows: usize, columns: usize) -> Self {
+        debug_assert!(row + rows <= self.rows && column + columns <= self.columns);
+        debug_assert!(row < self.rows && column < self.columns || rows * columns == 0);
         // SAFETY: callers give places inside the block, and so inside its memory.
         let begin = unsafe { self.begin.add(row * self.step + column) };
         let at = (self.at.0 + row, self.at.1 + column);

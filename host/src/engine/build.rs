@@ -5,7 +5,7 @@ use atelier_engine::{Compute, Device, Precision};
 
 /// Version, architecture and the vector instructions that kernels choose by, such as
 /// `atelier-engine 0.1.0, x86_64 avx512f avx2 fma`, with `in bf16` or `on cuda:0` where that is so. The compiler is not
-/// part of it.
+/// part of it, nor which card that is.
 pub(super) fn describe(compute: Compute) -> String {
     let mut text =
         format!("atelier-engine {}, {}", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::{Job, Query};
+use super::{Job, Queries};
 use crate::kernels::product::Block;
 use crate::kernels::product::bf16::{
     PANEL, Panels, Rows, pair_columns, pair_lines, panel_values, product, round,
@@ -55,10 +55,10 @@ impl Job {
     fn lay_keys(&self, to: &mut [u32], k: &[f32]) {
         let Self { keys, width, .. } = *self;
         with_scratch(keys * width, |rounded| {
-            for (key, to) in rounded.chunks_exact_mut(width).enumerate() {
+            for (key, to) in rounded.chunks_exact_mut(width.max(1)).enumerate() {
                 round(&k[key * self.channels()..][..width], to);
             }
-            for (panel, to) in to.chunks_exact_mut(width / 2 * PANEL).enumerate() {
+            for (panel, to) in to.chunks_exact_mut((width / 2 * PANEL).max(1)).enumerate() {
                 let first = panel * PANEL;
                 pair_columns(
                     to,
@@ -71,7 +71,7 @@ impl Job {
     }
 
     fn lay_values(&self, to: &mut [u32], v: &[f32]) {
-        for (panel, to) in to.chunks_exact_mut(self.keys.div_ceil(2) * PANEL).enumerate() {
+        for (panel, to) in to.chunks_exact_mut((self.keys.div_ceil(2) * PANEL).max(1)).enumerate() {
             let first = panel * PANEL;
             let columns = PANEL.min(self.width - first);
             pair_lines(to, &v[first..], (self.keys, self.channels()), columns);
@@ -81,16 +81,16 @@ impl Job {
 
 impl HeadPanels<'_> {
     /// Some queries of one head of a picture.
-    pub(super) fn attend(&self, mut out: Block<'_>, Query { row, values }: Query<'_>) {
+    pub(super) fn attend(&self, mut out: Block<'_>, Queries { picture, values }: Queries<'_>) {
         let Job { keys, width, .. } = self.job;
         let (first, count, column) = (out.first_row(), out.height(), out.first_column());
-        let head = row * self.job.heads + column / width;
+        let head = picture * self.job.heads + column / width;
         let even = keys.next_multiple_of(2);
         let k = Panels::new(&self.keys[head * self.job.keys_size()..], width, keys);
         let v = Panels::new(&self.values[head * self.job.values_size()..], even, width);
         with_scratch(count * keys, |scores| {
             with_scratch(count * width, |queries| {
-                for (query, to) in queries.chunks_exact_mut(width).enumerate() {
+                for (query, to) in queries.chunks_exact_mut(width.max(1)).enumerate() {
                     let from = (first + query) * self.job.channels() + column;
                     round(&values[from..][..width], to);
                 }
@@ -99,7 +99,9 @@ impl HeadPanels<'_> {
             });
             self.job.share(scores, first);
             with_scratch(count * even, |shares| {
-                for (to, from) in shares.chunks_exact_mut(even).zip(scores.chunks_exact(keys)) {
+                for (to, from) in
+                    shares.chunks_exact_mut(even.max(1)).zip(scores.chunks_exact(keys.max(1)))
+                {
                     to[keys..].fill(0);
                     round(from, &mut to[..keys]);
                 }

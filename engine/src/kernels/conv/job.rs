@@ -16,6 +16,8 @@ const PIXELS: usize = 256;
 /// From so many pixels on each task lays out its own columns; with fewer it is done once, before
 /// the outputs are divided among tasks.
 pub(super) const MANY: usize = 1024;
+/// From so many pixels on a quarter of the multiplications in single precision is less than all in bf16.
+const LARGE: usize = 1 << 14;
 /// Values of columns that a task has at once: they stay in a cache.
 const COLUMNS: usize = 1 << 17;
 /// Tasks that the outputs are divided into.
@@ -45,6 +47,12 @@ impl Job {
         precision: Precision,
     ) -> Result<()> {
         let inner = self.inputs * self.patch.size * self.patch.size;
+        let pixels = self.pictures * self.rows * self.across;
+        let turned = self.turned().filter(|_| precision == Precision::Full || pixels >= LARGE);
+        if let Some(winograd) = turned {
+            winograd.add(out, x, weight);
+            return Ok(());
+        }
         if precision == Precision::Bf16 {
             let Values::Brain(values) = weight else {
                 bail!("a convolution in bf16 has its weights so")
@@ -53,14 +61,10 @@ impl Job {
             self.add_rounded(out, x, kernels);
             return Ok(());
         }
-        if let Some(winograd) = self.turned() {
-            winograd.add(out, x, weight);
-            return Ok(());
-        }
         let kernels = Matrix::of(weight, self.outputs, inner);
         if self.patch.is_point() {
             self.points(out, x, kernels);
-        } else if self.pictures * self.rows * self.across >= MANY {
+        } else if pixels >= MANY {
             self.many(out, x, kernels);
         } else {
             self.few(out, x, kernels);

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::job::{Job, MANY};
 use crate::kernels::product::bf16::{
-    PAIRS, PANEL, Panels, Rows, pair_lines_of, panel_values, product, product_among_threads,
+    PAIRS, PANEL, Panels, Rows, pair, panel_values, product, product_among_threads,
 };
 use crate::kernels::values::with_scratch;
 
@@ -27,7 +27,7 @@ impl Job {
             let planes = pairs.par_chunks_exact_mut(plane.max(1));
             planes.zip(x.par_chunks_exact(2 * plane.max(1))).for_each(|(pairs, x)| {
                 let (lower, upper) = x.split_at(plane);
-                pair_lines_of(lower, upper, pairs);
+                pair(pairs, lower, upper);
             });
             if self.pictures * self.rows * self.across >= MANY {
                 self.bands(out, pairs, kernels);

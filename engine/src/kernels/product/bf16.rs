@@ -109,11 +109,20 @@ pub(in crate::kernels) fn round(from: &[f32], to: &mut [u16]) {
     }
 }
 
-/// Values of two lines in pairs.
-pub(in crate::kernels) fn pair_lines_of(lower: &[f32], upper: &[f32], to: &mut [u32]) {
-    for ((to, lower), upper) in
-        to.chunks_mut(PANEL).zip(lower.chunks(PANEL)).zip(upper.chunks(PANEL))
-    {
+/// Values of two lines in pairs: the first ones in the lower halves.
+pub(in crate::kernels) fn pair(to: &mut [u32], lower: &[f32], upper: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if available() {
+        // SAFETY: the processor was asked for these instructions.
+        return unsafe { x86_64::pair(to, lower, upper) };
+    }
+    pair_rounded(to, lower, upper, round);
+}
+
+#[inline(always)]
+fn pair_rounded(to: &mut [u32], lower: &[f32], upper: &[f32], round: impl Fn(&[f32], &mut [u16])) {
+    let lines = lower.chunks(PANEL).zip(upper.chunks(PANEL));
+    for (to, (lower, upper)) in to.chunks_mut(PANEL).zip(lines) {
         let mut rounded = [[0_u16; PANEL]; 2];
         for (rounded, from) in rounded.iter_mut().zip([lower, upper]) {
             round(from, &mut rounded[..from.len()]);
@@ -129,39 +138,16 @@ pub(in crate::kernels) fn pair_lines_of(lower: &[f32], upper: &[f32], to: &mut [
 pub(in crate::kernels) fn pair_lines(
     to: &mut [u32],
     lines: &[f32],
-    layout: (usize, usize),
-    columns: usize,
-) {
-    #[cfg(target_arch = "x86_64")]
-    if available() {
-        // SAFETY: the processor was asked for these instructions.
-        return unsafe { x86_64::pair_lines(to, lines, layout, columns) };
-    }
-    pair_rounded_lines(to, lines, layout, columns, round);
-}
-
-#[inline(always)]
-fn pair_rounded_lines(
-    to: &mut [u32],
-    lines: &[f32],
     (count, step): (usize, usize),
     columns: usize,
-    round: impl Fn(&[f32], &mut [u16]),
 ) {
-    let mut rounded = [[0_u16; PANEL]; 2];
-    for (pair, to) in to.chunks_exact_mut(PANEL).take(count.div_ceil(2)).enumerate() {
-        for (at, rounded) in rounded.iter_mut().enumerate() {
-            let line = pair * 2 + at;
-            if line < count {
-                round(&lines[line * step..][..columns], &mut rounded[..columns]);
-            } else {
-                *rounded = [0; PANEL];
-            }
-        }
-        let [lower, upper] = &rounded;
-        for ((to, lower), upper) in to.iter_mut().zip(lower).zip(upper) {
-            *to = u32::from(*lower) | u32::from(*upper) << 16;
-        }
+    for (at, to) in to.chunks_exact_mut(PANEL).take(count.div_ceil(2)).enumerate() {
+        let line = |line: usize| {
+            if line < count { &lines[line * step..][..columns] } else { &[0.0; PANEL][..columns] }
+        };
+        let (to, rest) = to.split_at_mut(columns);
+        pair(to, line(2 * at), line(2 * at + 1));
+        rest.fill(0);
     }
 }
 

@@ -85,7 +85,7 @@ struct PictureArgs {
     /// Checkpoint: a file or folder, or a name that `atelier models list` shows
     #[arg(short, long, value_name = "PATH|NAME")]
     model: Option<String>,
-    /// What networks compute in: bf16 is faster, needs half of the memory and changes small things
+    /// What networks compute in: bf16 is faster and changes small things
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
     /// What networks compute on: cpu, or cuda, cuda:1, metal in builds with that feature

@@ -28,8 +28,8 @@ pub(super) fn round(from: &[f32], to: &mut [u16]) {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-pub(super) fn pair_lines(to: &mut [u32], lines: &[f32], layout: (usize, usize), columns: usize) {
-    super::pair_rounded_lines(to, lines, layout, columns, |from, to| round(from, to));
+pub(super) fn pair(to: &mut [u32], lower: &[f32], upper: &[f32]) {
+    super::pair_rounded(to, lower, upper, |from, to| round(from, to));
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
@@ -78,10 +78,9 @@ fn rest<const T: usize, const N: usize>(
     add: bool,
 ) {
     let (more, width) = (to.height() - T, to.width());
-    let next = to.part((T, 0), more, width);
     tile::<T, N>(to.part((0, 0), T, width), (rows, step), panel, add);
     if more > 0 {
-        some(next, (&rows[T * step..], step), panel, add);
+        some(to.part((T, 0), more, width), (&rows[T * step..], step), panel, add);
     }
 }
 
