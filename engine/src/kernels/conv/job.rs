@@ -17,7 +17,7 @@ const PIXELS: usize = 256;
 /// the outputs are divided among tasks.
 pub(super) const MANY: usize = 1024;
 /// From so many pixels on a quarter of the multiplications in single precision is less than all in bf16.
-const LARGE: usize = 1 << 14;
+const LARGE: usize = 1 << 12;
 /// Values of columns that a task has at once: they stay in a cache.
 const COLUMNS: usize = 1 << 17;
 /// Tasks that the outputs are divided into.
