@@ -1,9 +1,9 @@
 //! The instructions of AVX512-BF16.
 
 use std::arch::x86_64::{
-    __m512bh, __m512i, __mmask16, _mm256_storeu_si256, _mm512_cvtneps_pbh, _mm512_dpbf16_ps,
-    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps,
-    _mm512_set1_epi32, _mm512_setzero_ps,
+    __m256bh, __m256i, __m512bh, __m512i, __mmask16, _mm256_storeu_si256, _mm512_cvtneps_pbh,
+    _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_mask_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_set1_epi32, _mm512_setzero_ps,
 };
 use std::mem::transmute;
 
@@ -19,7 +19,7 @@ pub(super) fn round(from: &[f32], to: &mut [u16]) {
         // SAFETY: both have as many values, of four and of two bytes.
         unsafe {
             let rounded = _mm512_cvtneps_pbh(_mm512_loadu_ps(many.as_ptr()));
-            _mm256_storeu_si256(place.as_mut_ptr().cast(), transmute(rounded));
+            _mm256_storeu_si256(place.as_mut_ptr().cast(), transmute::<__m256bh, __m256i>(rounded));
         }
     }
     for (from, to) in from.iter().zip(to) {
@@ -46,7 +46,7 @@ pub(super) fn product(block: &mut Block<'_>, rows: Rows<'_>, panels: Panels<'_>,
                 let values = &rows.values[row * rows.step + 2 * first..];
                 let width = PANEL.min(panels.columns - column);
                 let part = block.part((row, column), count, width);
-                some(part, (values, rows.step), panel, add || first > 0);
+                some(&part, (values, rows.step), panel, add || first > 0);
                 row += count;
             }
         }
@@ -54,7 +54,7 @@ pub(super) fn product(block: &mut Block<'_>, rows: Rows<'_>, panels: Panels<'_>,
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn some(to: Block<'_>, rows: (&[u16], usize), panel: &[u32], add: bool) {
+fn some(to: &Block<'_>, rows: (&[u16], usize), panel: &[u32], add: bool) {
     // A half of a panel is all that narrow ones have.
     match (to.height(), to.width() > LANES) {
         (ROWS, true) => tile::<ROWS, 2>(to, rows, panel, add),
@@ -72,22 +72,22 @@ fn some(to: Block<'_>, rows: (&[u16], usize), panel: &[u32], add: bool) {
 /// `T` rows, and then the others.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 fn rest<const T: usize, const N: usize>(
-    to: Block<'_>,
+    to: &Block<'_>,
     (rows, step): (&[u16], usize),
     panel: &[u32],
     add: bool,
 ) {
     let (more, width) = (to.height() - T, to.width());
-    tile::<T, N>(to.part((0, 0), T, width), (rows, step), panel, add);
+    tile::<T, N>(&to.part((0, 0), T, width), (rows, step), panel, add);
     if more > 0 {
-        some(to.part((T, 0), more, width), (&rows[T * step..], step), panel, add);
+        some(&to.part((T, 0), more, width), (&rows[T * step..], step), panel, add);
     }
 }
 
 /// The block has `T` rows and at most as many columns as `N` registers.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 fn tile<const T: usize, const N: usize>(
-    to: Block<'_>,
+    to: &Block<'_>,
     (rows, step): (&[u16], usize),
     panel: &[u32],
     add: bool,
