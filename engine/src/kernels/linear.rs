@@ -298,64 +298,67 @@ mod tests {
         assert!(apart.to_scalar::<f32>().unwrap() < 1e-4, "{apart}");
     }
 
+    /// A picture and its tokens.
+    fn picture_and_tokens(shape: &[usize; 4]) -> (Tensor, Tensor) {
+        let picture = waves(shape, 0.37);
+        let tokens = picture.flatten_from(2).unwrap().transpose(1, 2).unwrap();
+        (picture, tokens.contiguous().unwrap())
+    }
+
+    /// Tokens as a picture of this height.
+    fn as_picture(x: &Tensor, height: usize) -> Tensor {
+        let (n, pixels, channels) = x.dims3().unwrap();
+        x.transpose(1, 2).unwrap().reshape((n, channels, height, pixels / height)).unwrap()
+    }
+
+    /// Whether the layer makes `mapped` of a picture in all its ways.
+    fn maps(linear: &Linear, (picture, tokens): &(Tensor, Tensor), mapped: &Tensor) {
+        close(&linear.forward(tokens).unwrap(), mapped);
+        close(&linear.forward_pixels(picture).unwrap(), mapped);
+        let base = waves(mapped.dims(), 0.11);
+        let onto = (mapped + &base).unwrap();
+        close(&linear.forward_onto(tokens, &base).unwrap(), &onto);
+        let height = picture.dim(2).unwrap();
+        let found = linear.forward_onto_pixels(tokens, &as_picture(&base, height)).unwrap();
+        close(&found, &as_picture(&onto, height));
+    }
+
     #[test]
     fn in_bf16_tokens_and_pixels_are_rounded() {
         let rounded = |x: &Tensor| x.to_dtype(DType::BF16).unwrap().to_dtype(DType::F32).unwrap();
         for (n, inputs, outputs, height, width) in [(2, 70, 150, 9, 11), (1, 34, 20, 1, 3)] {
-            let pixels = height * width;
-            let picture = waves(&[n, inputs, height, width], 0.37);
-            let tokens = picture.flatten_from(2).unwrap().transpose(1, 2).unwrap();
-            let (base, bias) = (waves(&[n, pixels, outputs], 0.11), waves(&[outputs], 1.3));
-            let weight = waves(&[outputs, inputs], 0.71);
-            let mapped = rounded(&tokens.contiguous().unwrap());
-            let mapped = mapped.broadcast_matmul(&rounded(&weight).t().unwrap()).unwrap();
-            let mapped = mapped.broadcast_add(&bias).unwrap();
-            let weight = panels(&weight).unwrap();
-            let bias = Some(bias);
+            let given = picture_and_tokens(&[n, inputs, height, width]);
+            let (weight, bias) = (waves(&[outputs, inputs], 0.71), waves(&[outputs], 1.3));
+            let mapped = rounded(&given.1).broadcast_matmul(&rounded(&weight).t().unwrap());
+            let mapped = mapped.unwrap().broadcast_add(&bias).unwrap();
+            let (weight, bias) = (panels(&weight).unwrap(), Some(bias));
             let linear = Linear { weight, bias, inputs, outputs, precision: Precision::Bf16 };
-            close(&linear.forward(&tokens).unwrap(), &mapped);
-            close(&linear.forward_pixels(&picture).unwrap(), &mapped);
-            let onto = (&mapped + &base).unwrap();
-            close(&linear.forward_onto(&tokens, &base).unwrap(), &onto);
-            let as_picture = |x: &Tensor| {
-                x.transpose(1, 2).unwrap().reshape((n, outputs, height, width)).unwrap()
-            };
-            let found = linear.forward_onto_pixels(&tokens, &as_picture(&base)).unwrap();
-            close(&found, &as_picture(&onto));
+            maps(&linear, &given, &mapped);
         }
     }
 
     #[test]
     fn tokens_and_pixels_are_mapped_whatever_the_weights_are_kept_in() {
-        let (n, inputs, outputs, height, width) = (2, 70, 150, 9, 11);
-        let pixels = height * width;
-        let picture = waves(&[n, inputs, height, width], 0.37);
-        let tokens = picture.flatten_from(2).unwrap().transpose(1, 2).unwrap();
-        let (base, bias) = (waves(&[n, pixels, outputs], 0.11), waves(&[outputs], 1.3));
+        let (inputs, outputs, height) = (70, 150, 9);
+        let given = picture_and_tokens(&[2, inputs, height, 11]);
+        let bias = waves(&[outputs], 1.3);
         for kept in [DType::F32, DType::F16, DType::BF16] {
             let weight = waves(&[inputs, outputs], 0.71).to_dtype(kept).unwrap();
             let single = weight.to_dtype(DType::F32).unwrap();
-            let added = Some(bias.clone());
-            let linear =
-                Linear { weight, bias: added, inputs, outputs, precision: Precision::Full };
-            let mapped = tokens.contiguous().unwrap().broadcast_matmul(&single).unwrap();
+            let mapped = given.1.broadcast_matmul(&single).unwrap();
             let mapped = mapped.broadcast_add(&bias).unwrap();
-            close(&linear.forward(&tokens).unwrap(), &mapped);
-            close(&linear.forward_pixels(&picture).unwrap(), &mapped);
-            let onto = (&mapped + &base).unwrap();
-            close(&linear.forward_onto(&tokens, &base).unwrap(), &onto);
-            let as_picture = |x: &Tensor| {
-                x.transpose(1, 2).unwrap().reshape((n, outputs, height, width)).unwrap()
-            };
-            let found = linear.forward_onto_pixels(&tokens, &as_picture(&base)).unwrap();
-            close(&found, &as_picture(&onto));
+            let precision = Precision::Full;
+            let linear = Linear { weight, bias: Some(bias.clone()), inputs, outputs, precision };
+            maps(&linear, &given, &mapped);
             // What other devices do, with weights in single precision.
+            let (picture, tokens) = &given;
             let (weight, bias) = (&single, Some(&bias));
-            close(&elsewhere::linear(&tokens, weight, bias).unwrap(), &mapped);
-            close(&elsewhere::linear_of_pixels(&picture, weight, bias).unwrap(), &mapped);
-            let base = as_picture(&base);
-            let found = elsewhere::linear_onto_pixels(&tokens, &base, weight, bias).unwrap();
-            close(&found, &as_picture(&onto));
+            close(&elsewhere::linear(tokens, weight, bias).unwrap(), &mapped);
+            close(&elsewhere::linear_of_pixels(picture, weight, bias).unwrap(), &mapped);
+            let base = waves(mapped.dims(), 0.11);
+            let onto = as_picture(&(&mapped + &base).unwrap(), height);
+            let base = as_picture(&base, height);
+            close(&elsewhere::linear_onto_pixels(tokens, &base, weight, bias).unwrap(), &onto);
         }
     }
 }
