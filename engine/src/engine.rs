@@ -8,10 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::checkpoint::{ConfigFile, Files, LoadError, ModelInfo};
+use crate::compute::{Backend, Compute};
 use crate::conditioning::Conditioning;
 use crate::embedding::{Embedding, Embeddings};
 use crate::error::EngineError;
-use crate::kernels::{Backend, Compute};
 use crate::prompt::{Pass, Scheduled, Side, SubPrompt, TextSettings, schedules};
 use crate::sampling::{self, DiscreteSchedule, Observer, Padding, SampleError, SampleJob};
 use crate::scheduled::{Part as ScheduledPart, ScheduledConditioning};
@@ -57,8 +57,7 @@ impl Engine {
     /// The same for networks that compute as told.
     ///
     /// # Errors
-    /// As [`load`](Self::load), and [`LoadError::Precision`] or [`LoadError::Device`] where the machine or
-    /// this build does not have it.
+    /// As [`load`](Self::load), and [`LoadError::Compute`].
     pub fn load_for(path: &Path, compute: Compute) -> Result<Self, LoadError> {
         let backend = Backend::open(compute)?;
         Self::build(path, Files::open(path)?.computed(&backend))

@@ -17,6 +17,7 @@
 
 mod checkpoint;
 mod clip;
+mod compute;
 mod conditioning;
 mod embedding;
 mod engine;
@@ -35,11 +36,11 @@ mod vae;
 mod weights;
 
 pub use checkpoint::{LoadError, ModelFile, ModelInfo, Part};
+pub use compute::{Compute, ComputeError, Device, Precision};
 pub use conditioning::{Conditioning, ConditioningError};
 pub use embedding::Embedding;
 pub use engine::Engine;
 pub use error::EngineError;
-pub use kernels::{Compute, Device, Precision};
 pub use lora::{Lora, LoraFit, LoraUse};
 pub use noise::{ImageRng, NoiseSource};
 pub use prompt::{

@@ -5,8 +5,8 @@
 mod common;
 
 use atelier_engine::{
-    Compute, Device, Emphasis, Engine, EngineError, LoadError, NoiseSource, Padding, Precision,
-    Resample, Sampler, SamplerSettings, Tensor, TextSettings, Unobserved,
+    Compute, ComputeError, Device, Emphasis, Engine, EngineError, LoadError, NoiseSource, Padding,
+    Precision, Resample, Sampler, SamplerSettings, Tensor, TextSettings, Unobserved,
 };
 use common::{Draw, apart, checkpoint, engine, mean_apart};
 
@@ -58,7 +58,7 @@ fn in_bf16_it_is_about_the_same_picture() {
     let compute = Compute { precision: Precision::Bf16, ..Compute::default() };
     let loaded = Engine::load_for(&checkpoint(), compute);
     if !Precision::Bf16.is_available() {
-        assert!(matches!(loaded, Err(LoadError::Precision { .. })), "{loaded:?}");
+        assert!(matches!(loaded, Err(LoadError::Compute(ComputeError::Bf16 { .. }))), "{loaded:?}");
         return;
     }
     let rounded = loaded.expect("a checkpoint");
@@ -85,12 +85,12 @@ fn a_device_that_is_not_there_is_refused_with_what_to_do() {
         let compute = Compute { device, ..Compute::default() };
         let error = Engine::load_for(&checkpoint(), compute).expect_err("no such card");
         let text = error.to_string();
-        assert!(matches!(error, LoadError::Device { .. }) && text.contains(":99"), "{text}");
+        assert!(matches!(error, LoadError::Compute(_)) && text.contains(":99"), "{text}");
         assert!(text.contains("cpu"), "{text}");
     }
     // The processor alone has instructions for bf16 that are used.
     let compute = Compute { precision: Precision::Bf16, device: Device::Cuda(0) };
-    assert!(matches!(compute.check(), Err(LoadError::Precision { device: Device::Cuda(0) })));
+    assert!(matches!(compute.check(), Err(ComputeError::Bf16 { device: Device::Cuda(0) })));
 }
 
 #[test]

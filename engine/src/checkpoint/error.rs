@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::kernels::Device;
+use crate::compute::ComputeError;
 
 /// Why a folder could not be loaded. Every message names the file and, where there is one, the key; or what
 /// the machine does not have.
@@ -72,24 +72,9 @@ pub enum LoadError {
         /// The reader's report.
         source: candle_core::Error,
     },
-    /// Networks are to compute in bf16 where there are no instructions for it.
-    #[error(
-        "{device} cannot compute in bf16: that takes a processor with AVX512-BF16; choose full precision"
-    )]
-    Precision {
-        /// The device.
-        device: Device,
-    },
-    /// Networks are to compute on a device that is not there, or that this build cannot use.
-    #[error("{}", no_device(*device, *built, source))]
-    Device {
-        /// The device.
-        device: Device,
-        /// Whether this build could use it.
-        built: bool,
-        /// candle's report.
-        source: candle_core::Error,
-    },
+    /// Networks are to compute as this machine or this build cannot.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
     /// A tensor that the configuration calls for is not in the file.
     #[error("{} has no tensor {key}; the file is not complete, or belongs to another configuration", file.display())]
     MissingKey {
@@ -110,14 +95,4 @@ pub enum LoadError {
         /// The shape in the file.
         found: Vec<usize>,
     },
-}
-
-fn no_device(device: Device, built: bool, source: &candle_core::Error) -> String {
-    if built {
-        format!("{device} cannot be used: {source}; choose another device, or cpu")
-    } else {
-        let feature = device.to_string();
-        let feature = feature.split(':').next().unwrap_or_default();
-        format!("this build cannot use {device}: choose cpu, or build with --features {feature}")
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Config, LoadError, ModelFile, Part, single, weights_file};
-use crate::kernels::Backend;
+use crate::compute::Backend;
 use crate::weights::Weights;
 
 /// A network's configuration and weights.

@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use sha2::{Digest, Sha256};
 
+use crate::compute::Compute;
 use crate::error::EngineError;
-use crate::kernels::Compute;
 
 /// A part of a checkpoint with a weights file of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,10 +5,11 @@ mod rounded;
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+use super::elsewhere;
 use super::math::{softmax, wide};
 use super::product::{Block, Matrix};
 use super::values::{least, turn, with, with_scratch};
-use super::{Precision, elsewhere};
+use crate::compute::Precision;
 
 /// Queries that one task takes: their scores stay in a cache.
 const QUERIES: usize = 64;

@@ -6,9 +6,10 @@ mod rounded;
 
 use candle_core::{DType, Result, Tensor, bail};
 
+use super::elsewhere;
 use super::values::{pieces, planes_with, turned, with, with_values};
-use super::{Precision, elsewhere};
 use crate::checkpoint::LoadError;
+use crate::compute::Precision;
 use crate::weights::Weights;
 use job::Job;
 

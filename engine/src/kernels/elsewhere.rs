@@ -128,8 +128,9 @@ pub(super) fn upsample_nearest(x: &Tensor, height: usize, width: usize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compute::Precision;
+    use crate::kernels;
     use crate::kernels::values::waves;
-    use crate::kernels::{self, Precision};
 
     fn close(found: &Tensor, expected: &Tensor) {
         assert_eq!(found.dims(), expected.dims());

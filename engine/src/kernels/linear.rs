@@ -4,6 +4,7 @@ use candle_core::{D, DType, Device, Result, Tensor, bail};
 use half::slice::HalfFloatSliceExt as _;
 use rayon::prelude::*;
 
+use super::elsewhere;
 use super::math::{gelu, wide};
 use super::product::bf16::{self, PANEL, Panels, pair_columns, panel_values};
 use super::product::{Block, Matrix};
@@ -11,8 +12,8 @@ use super::values::{
     Values, add_turned, pieces, planes_with, sum_into, turned, with, with_pairs, with_scratch,
     with_values,
 };
-use super::{Precision, elsewhere};
 use crate::checkpoint::LoadError;
+use crate::compute::Precision;
 use crate::weights::Weights;
 
 /// `x · Wᵀ (+ b)` for inputs of any rank above one.

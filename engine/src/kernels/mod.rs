@@ -8,7 +8,6 @@
 
 mod activation;
 mod attention;
-mod compute;
 mod conv;
 mod elsewhere;
 mod linear;
@@ -22,11 +21,10 @@ mod winograd;
 
 pub(crate) use activation::Activation;
 pub(crate) use attention::{Mask, attention};
-pub(crate) use compute::Backend;
-pub use compute::{Compute, Device, Precision};
 pub(crate) use conv::Conv2d;
 pub(crate) use linear::{Linear, gated};
 pub(crate) use norm::{GroupNorm, LayerNorm, Then};
+pub(crate) use product::bf16::available as has_bf16;
 pub(crate) use upsample::upsample_nearest;
 pub(crate) use values::same;
 

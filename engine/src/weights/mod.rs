@@ -10,7 +10,7 @@ use std::sync::Arc;
 use candle_core::{DType, Tensor};
 
 use crate::checkpoint::LoadError;
-use crate::kernels::Backend;
+use crate::compute::Backend;
 use file::TensorFile;
 pub(crate) use patches::{Delta, Layers, Patches};
 

@@ -5,7 +5,7 @@ use half::slice::HalfFloatSliceExt as _;
 use rayon::prelude::*;
 
 use super::Patch;
-use crate::kernels::Precision;
+use crate::compute::Precision;
 use crate::kernels::product::bf16::Rows;
 use crate::kernels::product::{Block, Matrix, ROWS};
 use crate::kernels::values::{Values, least, with_scratch};

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::product::bf16;
-use crate::checkpoint::LoadError;
+use crate::kernels;
 
 /// How a checkpoint's networks compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,8 +18,8 @@ impl Compute {
     /// Whether this machine and this build have what it needs.
     ///
     /// # Errors
-    /// [`LoadError::Precision`] or [`LoadError::Device`], which say what to do instead.
-    pub fn check(self) -> Result<(), LoadError> {
+    /// [`ComputeError`] says what to do instead.
+    pub fn check(self) -> Result<(), ComputeError> {
         Backend::open(self).map(drop)
     }
 }
@@ -42,7 +41,7 @@ impl Precision {
     /// Whether this processor has what it needs.
     #[must_use]
     pub fn is_available(self) -> bool {
-        self == Self::Full || bf16::available()
+        self == Self::Full || kernels::has_bf16()
     }
 }
 
@@ -85,6 +84,35 @@ impl FromStr for Device {
     }
 }
 
+/// Why networks cannot compute as they are to.
+#[derive(Debug, thiserror::Error)]
+pub enum ComputeError {
+    /// They are to compute in bf16 where there are no instructions for it.
+    #[error(
+        "{device} cannot compute in bf16: that takes a processor with AVX512-BF16; choose full precision"
+    )]
+    Bf16 {
+        /// The device.
+        device: Device,
+    },
+    /// They are to compute on a device that this build knows nothing of.
+    #[error("this build cannot use {device}: choose cpu, or build with --features {feature}")]
+    NotBuilt {
+        /// The device.
+        device: Device,
+        /// What has to be built in.
+        feature: &'static str,
+    },
+    /// They are to compute on a device that is not there.
+    #[error("{device} cannot be used: {source}; choose another device, or cpu")]
+    NoDevice {
+        /// The device.
+        device: Device,
+        /// candle's report.
+        source: Box<candle_core::Error>,
+    },
+}
+
 /// The same with the device at hand.
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
@@ -105,14 +133,20 @@ impl Backend {
     }
 
     /// # Errors
-    /// [`LoadError::Precision`] or [`LoadError::Device`] where the machine or the build does not have it.
-    pub(crate) fn open(compute: Compute) -> Result<Self, LoadError> {
+    /// [`ComputeError`] where the machine or the build does not have it.
+    pub(crate) fn open(compute: Compute) -> Result<Self, ComputeError> {
         let Compute { precision, device } = compute;
         if !precision.is_available() || precision != Precision::Full && device != Device::Cpu {
-            return Err(LoadError::Precision { device });
+            return Err(ComputeError::Bf16 { device });
         }
         let opened = match device {
             Device::Cpu => Ok(candle_core::Device::Cpu),
+            Device::Cuda(_) if !cfg!(feature = "cuda") => {
+                return Err(ComputeError::NotBuilt { device, feature: "cuda" });
+            }
+            Device::Metal(_) if !cfg!(feature = "metal") => {
+                return Err(ComputeError::NotBuilt { device, feature: "metal" });
+            }
             Device::Cuda(number) => candle_core::Device::new_cuda(number),
             // candle 0.11.1 panics at a number that there is not.
             Device::Metal(number) => {
@@ -120,15 +154,8 @@ impl Backend {
                     .unwrap_or_else(|_| Err(candle_core::Error::msg("there is no such card")))
             }
         };
-        let device = opened.map_err(|source| LoadError::Device {
-            device,
-            built: match device {
-                Device::Cpu => true,
-                Device::Cuda(_) => cfg!(feature = "cuda"),
-                Device::Metal(_) => cfg!(feature = "metal"),
-            },
-            source,
-        })?;
+        let device =
+            opened.map_err(|source| ComputeError::NoDevice { device, source: Box::new(source) })?;
         Ok(Self { compute, device })
     }
 }
