@@ -32,8 +32,8 @@ pub enum Precision {
     Full,
     /// bf16, eight bits of a value, as torch's autocast does on processors: linear layers, attention and
     /// smaller convolutions. A step takes a fifth to a half less time, weights that full precision keeps in
-    /// 32 bits half of the memory; a picture of the default checkpoint is 0.2 of 256 steps off on average. Only on processors with
-    /// instructions for it (AVX512-BF16).
+    /// 32 bits half of the memory; a picture of the default checkpoint is 0.2 of 256 steps off on average.
+    /// Only on processors with instructions for it (AVX512-BF16).
     Bf16,
 }
 
@@ -113,7 +113,7 @@ pub enum ComputeError {
     },
 }
 
-/// The same with the device at hand.
+/// A [`Compute`] with the device at hand.
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
     pub(crate) compute: Compute,
@@ -132,6 +132,8 @@ impl Backend {
         if inputs.is_multiple_of(2) { self.compute.precision } else { Precision::Full }
     }
 
+    /// Opens the device.
+    ///
     /// # Errors
     /// [`ComputeError`] where the machine or the build does not have it.
     pub(crate) fn open(compute: Compute) -> Result<Self, ComputeError> {

@@ -22,7 +22,7 @@ impl Source {
         Ok(Self { config, weights: Weights::open(&weights_file(folder, stem))? })
     }
 
-    /// The same for a network that computes there and so.
+    /// The same for a network that computes on `backend`.
     pub(crate) fn computed(self, backend: &Backend) -> Self {
         Self { weights: self.weights.computed(backend.clone()), ..self }
     }
@@ -59,7 +59,7 @@ impl Files {
         if path.is_dir() { Self::folder(path) } else { single::open(path) }
     }
 
-    /// The same for networks that compute there and so.
+    /// The same for networks that compute on `backend`.
     pub(crate) fn computed(self, backend: &Backend) -> Self {
         let set = |source: Source| source.computed(backend);
         let texts = self.texts.into_iter().map(|(source, tokenizer)| (set(source), tokenizer));

@@ -54,20 +54,18 @@ impl Conv2d {
         size: usize,
     ) -> std::result::Result<Self, LoadError> {
         let precision = w.backend().precision(inputs);
-        let kept = w.layer((outputs, inputs * size * size), || {
+        let (weight, bias) = w.layer((outputs, inputs * size * size), || {
             let weight = w.get_kept([outputs, inputs, size, size], "weight")?;
-            let weight = match precision {
+            let kept = match precision {
                 // candle's own operation takes them as they are.
-                Precision::Full if !w.backend().device.is_cpu() => weight.to_dtype(DType::F32),
+                Precision::Full if !w.backend().device.is_cpu() => Ok(weight),
                 Precision::Full => by_places(&weight),
                 Precision::Bf16 => weight.to_dtype(DType::BF16).and_then(|it| by_places(&it)),
             };
-            let weight = weight.map_err(|source| w.broken(source))?;
-            Ok(vec![w.placed(&weight)?, w.placed(&w.get([outputs], "bias")?)?])
+            Ok((kept.map_err(|source| w.broken(source))?, Some(w.get([outputs], "bias")?)))
         })?;
-        let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
-        let mut kept = kept.into_iter();
-        let (weight, bias) = kept.next().zip(kept.next()).ok_or_else(missing)?;
+        let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "bias".into() };
+        let bias = bias.ok_or_else(missing)?;
         Ok(Self {
             weight,
             bias,

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::elsewhere;
 use super::math::{gelu, wide};
-use super::product::bf16::{self, PANEL, Panels, pair_columns, panel_values};
+use super::product::bf16::{self, PANEL, Panels, Rows, pair_columns, panel_values};
 use super::product::{Block, Matrix};
 use super::values::{
     Values, add_turned, pieces, planes_with, sum_into, turned, with, with_pairs, with_scratch,
@@ -36,7 +36,7 @@ impl Linear {
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
         Self::keep(w, (outputs, inputs), || {
-            Ok(vec![w.get_kept([outputs, inputs], "weight")?, w.get([outputs], "bias")?])
+            Ok((w.get_kept([outputs, inputs], "weight")?, Some(w.get([outputs], "bias")?)))
         })
     }
 
@@ -46,7 +46,7 @@ impl Linear {
         inputs: usize,
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
-        let read = || Ok(vec![w.get_kept([outputs, inputs], "weight")?]);
+        let read = || Ok((w.get_kept([outputs, inputs], "weight")?, None));
         Self::keep(w, (outputs, inputs), read)
     }
 
@@ -58,39 +58,25 @@ impl Linear {
         outputs: usize,
     ) -> std::result::Result<Self, LoadError> {
         Self::keep(w, (outputs, inputs), || {
-            Ok(vec![w.get_kept([outputs, inputs, 1, 1], "weight")?, w.get([outputs], "bias")?])
+            Ok((w.get_kept([outputs, inputs, 1, 1], "weight")?, Some(w.get([outputs], "bias")?)))
         })
     }
 
     fn keep(
         w: &Weights,
         (outputs, inputs): (usize, usize),
-        read: impl FnOnce() -> std::result::Result<Vec<Tensor>, LoadError>,
+        read: impl FnOnce() -> std::result::Result<(Tensor, Option<Tensor>), LoadError>,
     ) -> std::result::Result<Self, LoadError> {
         let precision = w.backend().precision(inputs);
-        let made = || {
-            let mut tensors = read()?;
-            if let Some(weight) = tensors.first_mut() {
-                let of_file = weight.reshape((outputs, inputs));
-                let kept = of_file.and_then(|weight| match precision {
-                    Precision::Full => {
-                        let weight = turned(&weight.unsqueeze(0)?)?.squeeze(0)?;
-                        // candle multiplies what is of one kind.
-                        let kept =
-                            if w.backend().device.is_cpu() { weight.dtype() } else { DType::F32 };
-                        weight.to_dtype(kept)
-                    }
-                    Precision::Bf16 => panels(&weight),
-                });
-                *weight = kept.map_err(|source| w.broken(source))?;
-            }
-            let placed = tensors.iter().map(|tensor| w.placed(tensor));
-            placed.collect()
-        };
-        let mut tensors = w.layer((outputs, inputs), made)?.into_iter();
-        let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "weight".into() };
-        let weight = tensors.next().ok_or_else(missing)?;
-        Ok(Self { weight, bias: tensors.next(), inputs, outputs, precision })
+        let (weight, bias) = w.layer((outputs, inputs), || {
+            let (weight, bias) = read()?;
+            let kept = weight.reshape((outputs, inputs)).and_then(|weight| match precision {
+                Precision::Full => turned(&weight.unsqueeze(0)?)?.squeeze(0),
+                Precision::Bf16 => panels(&weight),
+            });
+            Ok((kept.map_err(|source| w.broken(source))?, bias))
+        })?;
+        Ok(Self { weight, bias, inputs, outputs, precision })
     }
 
     /// Values that it gives for a row.
@@ -240,11 +226,11 @@ fn panels(weight: &Tensor) -> Result<Tensor> {
     let mut pairs = vec![0; panel_values(inputs, outputs)];
     with_values(&weight, |values| {
         let Values::Brain(values) = values else { bail!("these are values of bf16") };
+        let rows = Rows::new(values.reinterpret_cast(), outputs, inputs);
         let size = (inputs / 2 * PANEL).max(1);
         pairs.par_chunks_exact_mut(size).enumerate().for_each(|(panel, to)| {
-            let count = PANEL.min(outputs - panel * PANEL);
-            let columns = &values.reinterpret_cast()[panel * PANEL * inputs..];
-            pair_columns(to, columns, (inputs, inputs), count);
+            let first = panel * PANEL;
+            pair_columns(to, rows.rows(first, PANEL.min(outputs - first)));
         });
         Ok(())
     })?;

@@ -26,6 +26,12 @@ pub(crate) struct GroupNorm {
     eps: f64,
 }
 
+/// `weight` and `bias` of so many values, where they are needed.
+fn scales(w: &Weights, count: usize) -> std::result::Result<[Tensor; 2], LoadError> {
+    let scale = |name: &str| w.placed(&w.get([count], name)?);
+    Ok([scale("weight")?, scale("bias")?])
+}
+
 impl GroupNorm {
     /// Reads `weight` and `bias` of `channels` values each. `groups` divides `channels`.
     pub(crate) fn load(
@@ -34,12 +40,8 @@ impl GroupNorm {
         channels: usize,
         eps: f64,
     ) -> std::result::Result<Self, LoadError> {
-        Ok(Self {
-            weight: w.placed(&w.get([channels], "weight")?)?,
-            bias: w.placed(&w.get([channels], "bias")?)?,
-            groups,
-            eps,
-        })
+        let [weight, bias] = scales(w, channels)?;
+        Ok(Self { weight, bias, groups, eps })
     }
 
     pub(crate) fn forward(&self, x: &Tensor, then: Then) -> Result<Tensor> {
@@ -106,11 +108,8 @@ impl LayerNorm {
         width: usize,
         eps: f64,
     ) -> std::result::Result<Self, LoadError> {
-        Ok(Self {
-            weight: w.placed(&w.get([width], "weight")?)?,
-            bias: w.placed(&w.get([width], "bias")?)?,
-            eps,
-        })
+        let [weight, bias] = scales(w, width)?;
+        Ok(Self { weight, bias, eps })
     }
 
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {

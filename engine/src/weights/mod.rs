@@ -12,6 +12,7 @@ use candle_core::{DType, Tensor};
 use crate::checkpoint::LoadError;
 use crate::compute::Backend;
 use file::TensorFile;
+use patches::Kept;
 pub(crate) use patches::{Delta, Layers, Patches};
 
 /// One safetensors file, seen from a key prefix. Cloning is cheap.
@@ -67,7 +68,7 @@ impl Weights {
         })
     }
 
-    /// The same for layers that compute there and so.
+    /// The same for layers that compute on `backend`.
     pub(crate) fn computed(self, backend: Backend) -> Self {
         Self { backend, ..self }
     }
@@ -107,13 +108,17 @@ impl Weights {
         Self { layers, patches: Some(Arc::new(patches)), ..self.clone() }
     }
 
-    /// The tensors that a layer keeps: shared where they are known and nothing is added to them, or
-    /// made of [`get`](Self::get). `shape` is that of its weights: outputs, and all the rest.
+    /// The weights and the bias that a layer keeps, where it computes: shared where they are known and
+    /// nothing is added to them, or made of [`get`](Self::get). `shape` is that of its weights: outputs, and all the rest.
     pub(crate) fn layer(
         &self,
         shape: (usize, usize),
-        make: impl FnOnce() -> Result<Vec<Tensor>, LoadError>,
-    ) -> Result<Vec<Tensor>, LoadError> {
+        make: impl FnOnce() -> Result<Kept, LoadError>,
+    ) -> Result<Kept, LoadError> {
+        let make = || -> Result<Kept, LoadError> {
+            let (weight, bias) = make()?;
+            Ok((self.placed(&weight)?, bias.map(|bias| self.placed(&bias)).transpose()?))
+        };
         if self.patches.as_ref().is_some_and(|patches| patches.contains_key(&self.prefix)) {
             return make();
         }
@@ -154,7 +159,7 @@ impl Weights {
     }
 
     /// The same in half precision where the file has it so, it is large and nothing is added to it: half
-    /// of the memory, and kernels widen it piece by piece.
+    /// of the memory, and the processor's kernels widen it piece by piece.
     ///
     /// # Errors
     /// As [`get`](Self::get).
@@ -193,7 +198,8 @@ impl Weights {
             }
             let deltas = self.deltas(name);
             let half = matches!(tensor.dtype(), DType::F16 | DType::BF16);
-            if !(half && deltas.is_empty() && tensor.elem_count() >= LARGE) {
+            let is_worth_it = tensor.elem_count() >= LARGE && self.backend.device.is_cpu();
+            if !(half && deltas.is_empty() && is_worth_it) {
                 tensor = tensor.to_dtype(DType::F32)?;
             }
             tensor = tensor.contiguous()?.reshape(&shape[..])?;

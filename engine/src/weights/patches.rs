@@ -18,17 +18,20 @@ pub(crate) type Patches = HashMap<String, Vec<Arc<dyn Delta>>>;
 #[derive(Clone, Default)]
 pub(crate) struct Layers(Arc<Mutex<HashMap<String, Layer>>>);
 
-/// Outputs and the rest of a layer's weights, and the tensors that are kept of it.
-type Layer = ((usize, usize), Vec<Tensor>);
+/// Weights and bias, as a layer keeps them.
+pub(crate) type Kept = (Tensor, Option<Tensor>);
+
+/// Outputs and the rest of a layer's weights, and what is kept of it.
+type Layer = ((usize, usize), Kept);
 
 impl Layers {
-    pub(super) fn get(&self, name: &str) -> Option<Vec<Tensor>> {
+    pub(super) fn get(&self, name: &str) -> Option<Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).map(|(_, it)| it.clone())
     }
 
-    pub(super) fn keep(&self, name: &str, shape: (usize, usize), tensors: &[Tensor]) {
+    pub(super) fn keep(&self, name: &str, shape: (usize, usize), kept: &Kept) {
         let mut layers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        layers.insert(name.to_owned(), (shape, tensors.to_vec()));
+        layers.insert(name.to_owned(), (shape, kept.clone()));
     }
 
     /// The layers' names, with outputs and the rest of their weights' shapes.

@@ -3,10 +3,10 @@
 use rayon::prelude::*;
 
 use super::{Job, Queries};
-use crate::kernels::product::Block;
 use crate::kernels::product::bf16::{
     PANEL, Panels, Rows, pair_columns, pair_lines, panel_values, product, round,
 };
+use crate::kernels::product::{Block, Matrix};
 use crate::kernels::values::with_scratch;
 
 /// Keys and values of every head of every picture, in panels.
@@ -28,10 +28,10 @@ pub(super) fn with_panels<R>(
             let of_keys = keys.par_chunks_exact_mut(job.keys_size().max(1));
             let of_values = values.par_chunks_exact_mut(job.values_size().max(1));
             of_keys.zip(of_values).enumerate().for_each(|(at, (keys, values))| {
-                let (row, head) = (at / job.heads, at % job.heads);
-                let from = row * job.keys * job.channels() + head * job.width;
-                job.lay_keys(keys, &k[from..]);
-                job.lay_values(values, &v[from..]);
+                let (picture, head) = (at / job.heads, at % job.heads);
+                let from = picture * job.keys * job.channels();
+                job.lay_keys(keys, &k[from..], head);
+                job.lay_values(values, &v[from..], head);
             });
             f(HeadPanels { job, keys, values })
         })
@@ -52,29 +52,22 @@ impl Job {
         panel_values(self.keys, self.width)
     }
 
-    fn lay_keys(&self, to: &mut [u32], k: &[f32]) {
-        let Self { keys, width, .. } = *self;
-        with_scratch(keys * width, |rounded| {
-            for (key, to) in rounded.chunks_exact_mut(width.max(1)).enumerate() {
-                round(&k[key * self.channels()..][..width], to);
-            }
-            for (panel, to) in to.chunks_exact_mut((width / 2 * PANEL).max(1)).enumerate() {
+    /// Of a picture's keys those of one head.
+    fn lay_keys(&self, to: &mut [u32], k: &[f32], head: usize) {
+        let k = Matrix::new(k, self.keys, self.channels()).columns(head * self.width, self.width);
+        k.with_rounded(|rows| {
+            for (panel, to) in to.chunks_exact_mut((self.width / 2 * PANEL).max(1)).enumerate() {
                 let first = panel * PANEL;
-                pair_columns(
-                    to,
-                    &rounded[first * width..],
-                    (width, width),
-                    PANEL.min(keys - first),
-                );
+                pair_columns(to, rows.rows(first, PANEL.min(self.keys - first)));
             }
         });
     }
 
-    fn lay_values(&self, to: &mut [u32], v: &[f32]) {
+    fn lay_values(&self, to: &mut [u32], v: &[f32], head: usize) {
         for (panel, to) in to.chunks_exact_mut((self.keys.div_ceil(2) * PANEL).max(1)).enumerate() {
             let first = panel * PANEL;
             let columns = PANEL.min(self.width - first);
-            pair_lines(to, &v[first..], (self.keys, self.channels()), columns);
+            pair_lines(to, &v[head * self.width + first..], (self.keys, self.channels()), columns);
         }
     }
 }
@@ -88,13 +81,11 @@ impl HeadPanels<'_> {
         let even = keys.next_multiple_of(2);
         let k = Panels::new(&self.keys[head * self.job.keys_size()..], width, keys);
         let v = Panels::new(&self.values[head * self.job.values_size()..], even, width);
+        let queries =
+            Matrix::new(&values[first * self.job.channels()..], count, self.job.channels());
+        let queries = queries.columns(column, width);
         with_scratch(count * keys, |scores| {
-            with_scratch(count * width, |queries| {
-                for (query, to) in queries.chunks_exact_mut(width.max(1)).enumerate() {
-                    let from = (first + query) * self.job.channels() + column;
-                    round(&values[from..][..width], to);
-                }
-                let queries = Rows::new(queries, count, width);
+            queries.with_rounded(|queries| {
                 product(&mut Block::new(scores, count, keys), queries, k, false);
             });
             self.job.share(scores, first);

@@ -6,13 +6,13 @@ use rayon::prelude::*;
 
 use super::Patch;
 use crate::compute::Precision;
-use crate::kernels::product::bf16::Rows;
+use crate::kernels::product::bf16::{PANEL, Rows};
 use crate::kernels::product::{Block, Matrix, ROWS};
 use crate::kernels::values::{Values, least, with_scratch};
 use crate::kernels::winograd::Winograd;
 
 /// Output pixels that one task takes, where there are many.
-const PIXELS: usize = 256;
+pub(super) const PIXELS: usize = 8 * PANEL;
 /// From so many pixels on each task lays out its own columns; with fewer it is done once, before
 /// the outputs are divided among tasks.
 pub(super) const MANY: usize = 1024;
@@ -46,8 +46,7 @@ impl Job {
         weight: Values<'_>,
         precision: Precision,
     ) -> Result<()> {
-        let inner = self.inputs * self.patch.size * self.patch.size;
-        let pixels = self.pictures * self.rows * self.across;
+        let (inner, pixels) = (self.inner(), self.pixels());
         let turned = self.turned().filter(|_| precision == Precision::Full || pixels >= LARGE);
         if let Some(winograd) = turned {
             winograd.add(out, x, weight);
@@ -70,6 +69,16 @@ impl Job {
             self.few(out, x, kernels);
         }
         Ok(())
+    }
+
+    /// Values of a patch.
+    pub(super) fn inner(&self) -> usize {
+        self.inputs * self.patch.size * self.patch.size
+    }
+
+    /// Pixels of all pictures of the result.
+    pub(super) fn pixels(&self) -> usize {
+        self.pictures * self.rows * self.across
     }
 
     /// The pictures of the result, and those that they are made of, of so many channels.
@@ -105,7 +114,6 @@ impl Job {
 
     /// Tasks are bands of the pictures.
     fn many(&self, out: &mut [f32], x: &[f32], kernels: Matrix<'_>) {
-        let square = self.patch.size * self.patch.size;
         let lines = (PIXELS / self.across.max(1)).clamp(1, self.rows);
         let bands = self
             .each(out, x, self.inputs)
@@ -113,7 +121,7 @@ impl Job {
         let bands: Vec<_> = bands.collect();
         bands.into_par_iter().for_each(|(mut band, x)| {
             let (pixels, line) = (band.width(), band.first_column() / self.across);
-            let inner = self.inputs * square;
+            let inner = self.inner();
             let at_once = (COLUMNS / pixels.max(1)).max(1);
             with_scratch(at_once.min(inner) * pixels, |columns| {
                 for first in (0..inner).step_by(at_once) {
@@ -131,14 +139,11 @@ impl Job {
 
     /// Tasks are outputs of all pictures.
     fn few(&self, out: &mut [f32], x: &[f32], kernels: Matrix<'_>) {
-        let (square, pixels) = (self.patch.size * self.patch.size, self.rows * self.across);
-        let size = x.len() / (self.height * self.width).max(1) * square * pixels;
-        with_scratch(size, |columns| self.few_of(out, x, kernels, columns));
+        with_scratch(self.inner() * self.pixels(), |columns| self.few_of(out, x, kernels, columns));
     }
 
     fn few_of(&self, out: &mut [f32], x: &[f32], kernels: Matrix<'_>, columns: &mut [f32]) {
-        let square = self.patch.size * self.patch.size;
-        let (inner, pixels) = (self.inputs * square, self.rows * self.across);
+        let (inner, pixels) = (self.inner(), self.rows * self.across);
         let lines = columns.par_chunks_exact_mut(pixels.max(1)).with_min_len(least(pixels));
         lines.enumerate().for_each(|(at, to)| {
             let picture = at / inner * self.inputs * self.height * self.width;

@@ -2,14 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::job::{Job, MANY};
+use super::job::{Job, MANY, PIXELS};
 use crate::kernels::product::bf16::{
     PAIRS, PANEL, Panels, Rows, pair, panel_values, product, product_among_threads,
 };
 use crate::kernels::values::with_scratch;
-
-/// Output pixels that one task takes, where there are many.
-const PIXELS: usize = 8 * PANEL;
 
 /// Pixels of a panel that lie beside each other in the picture too.
 struct Stretch {
@@ -29,7 +26,7 @@ impl Job {
                 let (lower, upper) = x.split_at(plane);
                 pair(pairs, lower, upper);
             });
-            if self.pictures * self.rows * self.across >= MANY {
+            if self.pixels() >= MANY {
                 self.bands(out, pairs, kernels);
             } else {
                 self.whole(out, pairs, kernels);
@@ -45,8 +42,9 @@ impl Job {
         let bands: Vec<_> = bands.collect();
         bands.into_par_iter().for_each(|(mut band, picture)| {
             let (first, pixels) = (band.first_column(), band.width());
-            for begin in (0..self.inner()).step_by(PAIRS) {
-                let count = PAIRS.min(self.inner() - begin);
+            let all = self.inner() / 2;
+            for begin in (0..all).step_by(PAIRS) {
+                let count = PAIRS.min(all - begin);
                 with_scratch(panel_values(2 * count, pixels), |panels: &mut [u32]| {
                     for (at, to) in panels.chunks_exact_mut(count * PANEL).enumerate() {
                         self.lay_panel(to, picture, begin, first + at * PANEL);
@@ -60,7 +58,7 @@ impl Job {
 
     /// Tasks are outputs.
     fn whole(&self, out: &mut [f32], pairs: &[u32], kernels: Rows<'_>) {
-        let (inner, pixels) = (self.inner(), self.rows * self.across);
+        let (inner, pixels) = (self.inner() / 2, self.rows * self.across);
         for (out, picture) in self.each(out, pairs, self.inputs / 2) {
             with_scratch(panel_values(2 * inner, pixels), |panels: &mut [u32]| {
                 let each = panels.par_chunks_exact_mut((inner * PANEL).max(1)).enumerate();
@@ -68,11 +66,6 @@ impl Job {
                 product_among_threads(out, kernels, Panels::new(panels, 2 * inner, pixels), true);
             });
         }
-    }
-
-    /// Pairs of a patch.
-    fn inner(&self) -> usize {
-        self.inputs / 2 * self.patch.size * self.patch.size
     }
 
     /// A panel of pixels from `first` on: as many pairs of their patches as there is room for, from

@@ -151,21 +151,15 @@ pub(in crate::kernels) fn pair_lines(
     }
 }
 
-/// A panel of columns that lie `step` values after each other, of `inner` values each.
-pub(in crate::kernels) fn pair_columns(
-    to: &mut [u32],
-    columns: &[u16],
-    (inner, step): (usize, usize),
-    count: usize,
-) {
-    for (pair, to) in to.chunks_exact_mut(PANEL).take(inner.div_ceil(2)).enumerate() {
-        for (at, to) in to.iter_mut().enumerate() {
-            let value = |of: usize| {
-                let is_one = at < count && of < inner;
-                if is_one { u32::from(columns[at * step + of]) } else { 0 }
-            };
-            *to = value(2 * pair) | value(2 * pair + 1) << 16;
+/// A panel of at most [`PANEL`] columns, which lie as `rows`.
+pub(in crate::kernels) fn pair_columns(to: &mut [u32], rows: Rows<'_>) {
+    for (pair, to) in to.chunks_exact_mut(PANEL).take(rows.inner / 2).enumerate() {
+        let (to, rest) = to.split_at_mut(rows.count);
+        for (row, to) in to.iter_mut().enumerate() {
+            let values = &rows.values[row * rows.step + 2 * pair..];
+            *to = u32::from(values[0]) | u32::from(values[1]) << 16;
         }
+        rest.fill(0);
     }
 }
 
@@ -255,8 +249,8 @@ mod tests {
                 round(&from, &mut to[..inner]);
             }
             let lines: Vec<f32> = (0..inner * columns).map(|at| value(at, 1.3)).collect();
-            let mut flipped = vec![0_u16; inner * columns];
-            for (column, to) in flipped.chunks_exact_mut(inner.max(1)).enumerate() {
+            let mut flipped = vec![0_u16; even * columns];
+            for (column, to) in flipped.chunks_exact_mut(even.max(1)).enumerate() {
                 let from = lines[column..].iter().step_by(columns);
                 to.iter_mut().zip(from).for_each(|(to, value)| {
                     *to = half::bf16::from_f32(*value).to_bits();
@@ -296,8 +290,8 @@ mod tests {
             with_scratch(panel_values(inner, columns), |pairs: &mut [u32]| {
                 for (at, to) in pairs.chunks_exact_mut((even / 2 * PANEL).max(1)).enumerate() {
                     let first = at * PANEL;
-                    let count = PANEL.min(columns - first);
-                    pair_columns(to, &flipped[first * inner..], (inner, inner), count);
+                    let rows = Rows::new(&flipped, columns, even);
+                    pair_columns(to, rows.rows(first, PANEL.min(columns - first)));
                 }
                 check(Panels::new(pairs, even, columns));
             });
