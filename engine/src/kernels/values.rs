@@ -145,16 +145,20 @@ thread_local! {
     static SCRATCH: RefCell<Vec<Vec<u32>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `f` with room for so many values, whatever they are: memory that this thread used before needs
-/// not be cleared again.
+/// Calls `f` with room for so many values, whatever they are, from the beginning of a line of the cache on:
+/// memory that this thread used before needs not be cleared again.
 pub(super) fn with_scratch<T: AnyBitPattern + NoUninit, R>(
     size: usize,
     f: impl FnOnce(&mut [T]) -> R,
 ) -> R {
+    const LINE: usize = 64;
     // Taken away meanwhile: while other threads work on it, this one may begin something else.
     let mut values = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    values.resize(values.len().max((size * size_of::<T>()).div_ceil(size_of::<u32>())), 0);
-    let result = f(&mut cast_slice_mut(&mut values)[..size]);
+    let bytes = size * size_of::<T>() + LINE;
+    values.resize(values.len().max(bytes.div_ceil(size_of::<u32>())), 0);
+    let before = values.as_ptr().align_offset(LINE).min(LINE / size_of::<u32>());
+    let room = &mut values[before..][..(size * size_of::<T>()).div_ceil(size_of::<u32>())];
+    let result = f(&mut cast_slice_mut(room)[..size]);
     SCRATCH.with_borrow_mut(|all| all.push(values));
     result
 }

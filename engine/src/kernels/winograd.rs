@@ -5,22 +5,33 @@
 //! by one: 36 products of matrices, inputs × tiles. The weights are turned in the cache each time, as
 //! keeping them would take four times their memory.
 
+mod lanes;
+mod pictures;
+mod products;
 mod turns;
+
+use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::product::{Block, Matrix, ROWS};
 use super::values::{Values, least, with_scratch};
-use turns::{ALL, Bundle, SIDE, TILE, turn_all_weights, turn_back, turn_tiles};
+use lanes::{LANES, Lanes};
+use pictures::{Rectangle, Window, gather, rectangles, scatter};
+use products::{Factors, ROWS, product};
+use turns::{ALL, TILE, turn_back, turn_tiles, turn_weights};
 
 /// Turned inputs that are made at once, in values: they stay in the cache that threads share (6 MiB).
 const AT_ONCE: usize = 3 << 19;
-/// Turned weights of one task, in values: they stay in the cache of one core (1 MiB).
-const TASK: usize = 1 << 18;
+/// Some tiles of sixteen inputs, turned: 36 times [`ROWS`] tiles.
+const BAND: usize = ALL * ROWS;
+/// Tiles that are multiplied before they are turned back: the products stay in the cache of one core.
+const BLOCK: usize = 4 * ROWS;
 /// Fewer inputs or outputs are faster without.
 const FEWEST: usize = 32;
 /// Fewer tiles are, too.
-const FEWEST_TILES: usize = 16;
+const FEWEST_TILES: usize = 8;
+/// With fewer outputs a task has sixteen of them and not 32.
+const MANY: usize = 128;
 
 /// A convolution of 3×3 with stride 1 of one batch.
 #[derive(Clone, Copy)]
@@ -37,134 +48,177 @@ pub(super) struct Winograd {
     pub(super) across: usize,
 }
 
-/// Some rows of tiles: the first one, counted through all pictures, and how many.
-#[derive(Clone, Copy)]
-struct Group {
-    first: usize,
-    count: usize,
-    tiles: usize,
-}
-
 impl Winograd {
     /// Whether it is worth it.
     pub(super) fn pays(&self) -> bool {
-        let tiles = self.pictures * self.tiles_down() * self.tiles_across();
-        let full = self.rows * self.across * 3 >= self.tiles_down() * self.tiles_across() * 16 * 2;
+        let (down, across) = self.tiles();
+        let full = self.rows * self.across * 3 >= down * across * TILE * TILE * 2;
+        let tiles = self.pictures * down * across;
         tiles >= FEWEST_TILES && self.inputs.min(self.outputs) >= FEWEST && full
     }
 
-    fn tiles_across(&self) -> usize {
-        self.across.div_ceil(TILE)
-    }
-
-    fn tiles_down(&self) -> usize {
-        self.rows.div_ceil(TILE)
+    /// Tiles of a picture, down and across.
+    fn tiles(&self) -> (usize, usize) {
+        (self.rows.div_ceil(TILE), self.across.div_ceil(TILE))
     }
 
     /// Adds the convolution of `x` to `out`.
     pub(super) fn add(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
-        let across = self.tiles_across();
-        let lines = self.pictures * self.tiles_down();
-        let at_once = (AT_ONCE / (ALL * self.inputs)).max(FEWEST) / across;
-        // Groups of one size, and not a small one at the end.
-        let groups = lines.div_ceil(at_once.max(1));
-        let at_once = lines.div_ceil(groups.max(1));
-        for first in (0..lines).step_by(at_once) {
-            let count = at_once.min(lines - first);
-            let group = Group { first, count, tiles: count * across };
-            with_scratch(ALL * self.inputs * group.tiles, |turned| {
-                self.turn_inputs(turned, x, group);
-                self.multiply(out, turned, weight, group);
+        let (down, across) = self.tiles();
+        let tiles = self.pictures * down * across;
+        let groups = self.inputs.div_ceil(LANES);
+        let at_once = (AT_ONCE / (groups * LANES * BAND)).max(4) * ROWS;
+        // Parts of one size, and not a small one at the end.
+        let at_once = tiles.div_ceil(tiles.div_ceil(at_once)).next_multiple_of(ROWS);
+        for first in (0..tiles).step_by(at_once) {
+            let part = first..tiles.min(first + at_once);
+            with_scratch(part.len().div_ceil(ROWS) * groups * BAND, |turned| {
+                self.turn_inputs(turned, x, &part);
+                self.multiply(out, turned, weight, &part);
             });
         }
     }
 
-    /// Makes `inputs × 36 × tiles` of the pictures.
-    fn turn_inputs(&self, turned: &mut [f32], x: &[f32], group: Group) {
-        let size = ALL * group.tiles;
-        let bundle = Bundle::of(self.tiles_across());
-        let inputs = turned.par_chunks_exact_mut(size).with_min_len(least(size)).enumerate();
-        inputs.for_each(|(input, to)| {
-            with_scratch(bundle.values(), |scratch| {
-                let (lines, rest) = scratch.split_at_mut(bundle.lines());
-                for first in (0..group.count).step_by(bundle.rows) {
-                    let rows = bundle.rows.min(group.count - first);
-                    lines.fill(0.0);
-                    for (row, to) in
-                        lines.chunks_exact_mut(SIDE * bundle.line).take(rows).enumerate()
-                    {
-                        let at = group.first + first + row;
-                        let (picture, y) = (at / self.tiles_down(), at % self.tiles_down() * TILE);
-                        let plane = (picture * self.inputs + input) * self.height * self.width;
-                        let plane = &x[plane..][..self.height * self.width];
-                        for (dy, to) in to.chunks_exact_mut(bundle.line).enumerate() {
-                            self.padded(plane, y + dy, to);
-                        }
+    /// Makes bands of some tiles, each of sixteen inputs.
+    fn turn_inputs(&self, turned: &mut [Lanes], x: &[f32], part: &Range<usize>) {
+        let groups = self.inputs.div_ceil(LANES);
+        let size = self.height * self.width;
+        let bands = turned.par_chunks_exact_mut(BAND).with_min_len(least(BAND * LANES));
+        bands.enumerate().for_each(|(at, to)| {
+            let input = at % groups * LANES;
+            let channels = LANES.min(self.inputs - input);
+            let mut done = 0;
+            for tiles in rectangles(band(part, at / groups), self.tiles()) {
+                let begin = (tiles.picture * self.inputs + input) * size;
+                let planes = &x[begin..][..channels * size];
+                let [height, width] = [tiles.rows, tiles.columns].map(|count| count * TILE + 2);
+                with_scratch(height * width, |pixels| {
+                    let window = self.inputs_of(tiles);
+                    if (window.lines.len(), window.columns.len()) != (height, width) {
+                        pixels.fill(Lanes::ZERO);
                     }
-                    turn_tiles(to, (first, rows), lines, rest, bundle);
+                    gather(pixels, planes, size, &window);
+                    turn_tiles(&mut to[done..], (tiles.rows, tiles.columns), pixels);
+                });
+                done += tiles.rows * tiles.columns;
+            }
+        });
+    }
+
+    /// What of a picture lies under some tiles.
+    fn inputs_of(&self, tiles: Rectangle) -> Window {
+        let inside = |first: usize, count: usize, length: usize| {
+            let (begin, end) = (first * TILE, (first + count) * TILE + 2);
+            let within = |place: usize| place.saturating_sub(self.padding).min(length);
+            (within(begin)..within(end), self.padding.saturating_sub(begin))
+        };
+        let (lines, above) = inside(tiles.row, tiles.rows, self.height);
+        let (columns, before) = inside(tiles.column, tiles.columns, self.width);
+        let step = tiles.columns * TILE + 2;
+        Window { lines, columns, width: self.width, first: above * step + before, step }
+    }
+
+    /// What of a result is made of some tiles, which reach beyond it below and on the right.
+    fn outputs_of(&self, tiles: Rectangle) -> Window {
+        let inside = |first: usize, count: usize, length: usize| {
+            first * TILE..((first + count) * TILE).min(length)
+        };
+        Window {
+            lines: inside(tiles.row, tiles.rows, self.rows),
+            columns: inside(tiles.column, tiles.columns, self.across),
+            width: self.across,
+            first: 0,
+            step: tiles.columns * TILE,
+        }
+    }
+
+    /// Adds the products of some tiles, each task those of its outputs.
+    fn multiply(&self, out: &mut [f32], turned: &[Lanes], weight: Values<'_>, part: &Range<usize>) {
+        let at_once = if self.outputs < MANY { LANES } else { 2 * LANES };
+        let mut planes: Vec<Vec<&mut [f32]>> = Vec::new();
+        planes.resize_with(self.outputs.div_ceil(at_once), Vec::new);
+        for (at, plane) in out.chunks_exact_mut(self.rows * self.across).enumerate() {
+            planes[at % self.outputs / at_once].push(plane);
+        }
+        planes.into_par_iter().enumerate().for_each(|(task, mut planes)| {
+            let outputs = planes.len() / self.pictures;
+            let panels = outputs.div_ceil(LANES);
+            let step = apart(panels * self.inputs);
+            with_scratch(ALL * step, |weights| {
+                for panel in 0..panels {
+                    let first = task * at_once + panel * LANES;
+                    let count = LANES.min(self.outputs - first);
+                    let kernels =
+                        weight.part(first * self.inputs * 9, (first + count) * self.inputs * 9);
+                    let to = &mut weights[panel * self.inputs..];
+                    single(kernels, |kernels| turn_weights(to, step, kernels, self.inputs));
+                }
+                for first in (0..part.len()).step_by(BLOCK) {
+                    let block = part.start + first..part.end.min(part.start + first + BLOCK);
+                    let from = first / ROWS * self.inputs.div_ceil(LANES) * BAND;
+                    self.add_block(&mut planes, &turned[from..], (weights, step), &block);
                 }
             });
         });
     }
 
-    /// A line of a picture, counted from the padding on, into zeros.
-    fn padded(&self, plane: &[f32], y: usize, to: &mut [f32]) {
-        let line = y.checked_sub(self.padding);
-        let line = line.and_then(|y| plane.get(y * self.width..(y + 1) * self.width));
-        if let Some(line) = line {
-            let end = (self.padding + self.width).min(to.len());
-            to[self.padding..end].copy_from_slice(&line[..end - self.padding]);
-        }
-    }
-
-    fn multiply(&self, out: &mut [f32], turned: &[f32], weight: Values<'_>, group: Group) {
-        let (inputs, tiles) = (self.inputs, group.tiles);
-        let at_once = (TASK / (ALL * inputs)).clamp(ROWS, 4 * ROWS) / ROWS * ROWS;
-        let pixels = self.rows * self.across;
-        let tasks = self.outputs.div_ceil(at_once);
-        // Each task has its outputs of every picture.
-        let mut planes: Vec<Vec<&mut [f32]>> = Vec::new();
-        planes.resize_with(tasks, Vec::new);
-        for (at, plane) in out.chunks_exact_mut(pixels).enumerate() {
-            planes[at % self.outputs / at_once].push(plane);
-        }
-        planes.into_par_iter().enumerate().for_each(|(task, mut planes)| {
-            let first = task * at_once;
-            let count = at_once.min(self.outputs - first);
-            let [weight_step, step] = [count * inputs, count * tiles].map(apart);
-            let (weights, products) = (ALL * weight_step, ALL * step);
-            with_scratch(weights + products, |scratch| {
-                let (weights, products) = scratch.split_at_mut(weights);
-                let kernels = weight.part(first * inputs * 9, (first + count) * inputs * 9);
-                turn_all_weights(weights, kernels, inputs);
-                for at in 0..ALL {
-                    let a = Matrix::new(&weights[at * weight_step..], count, inputs);
-                    let b = Matrix::spread(&turned[at * tiles..], inputs, tiles, ALL * tiles);
-                    let to = &mut products[at * step..][..count * tiles];
-                    Block::new(to, count, tiles).product(a, b, false);
+    /// Adds the products of at most [`BLOCK`] tiles to the planes of some outputs of every picture.
+    fn add_block(
+        &self,
+        planes: &mut [&mut [f32]],
+        turned: &[Lanes],
+        (weights, weight_step): (&[Lanes], usize),
+        block: &Range<usize>,
+    ) {
+        let outputs = planes.len() / self.pictures;
+        let panels = outputs.div_ceil(LANES);
+        let groups = self.inputs.div_ceil(LANES);
+        let step = apart(block.len() * panels);
+        with_scratch(ALL * step + block.len() * TILE * TILE, |scratch| {
+            let (products, pixels) = scratch.split_at_mut(ALL * step);
+            for at in 0..ALL {
+                let products = &mut products[at * step..][..block.len() * panels];
+                for (band, to) in products.chunks_mut(ROWS * panels).enumerate() {
+                    let turned = &turned[band * groups * BAND + at * ROWS..];
+                    let weights = &weights[at * weight_step..];
+                    let inputs = self.inputs;
+                    product(to, panels, Factors { turned, step: BAND, weights, inputs });
                 }
-                for (at, plane) in planes.iter_mut().enumerate() {
-                    let (picture, output) = (at / count, at % count);
-                    let (begin, end) = (group.first, group.first + group.count);
-                    let down = self.tiles_down();
-                    let rows = begin.max(picture * down)..end.min((picture + 1) * down);
-                    if !rows.is_empty() {
-                        let first = (rows.start - begin) * self.tiles_across();
-                        let places = (output * tiles + first, rows.len() * self.tiles_across());
-                        let y = (rows.start - picture * down) * TILE;
-                        let lines = &mut plane[y * self.across..];
-                        turn_back(lines, products, places, step, self.across);
-                    }
+            }
+            let mut done = 0;
+            for tiles in rectangles(block.clone(), self.tiles()) {
+                let planes = &mut planes[tiles.picture * outputs..][..outputs];
+                let window = self.outputs_of(tiles);
+                for (panel, planes) in planes.chunks_mut(LANES).enumerate() {
+                    let products = &products[done * panels + panel..];
+                    turn_back(pixels, (tiles.rows, tiles.columns), products, (step, panels));
+                    scatter(planes, pixels, &window);
                 }
-            });
+                done += tiles.rows * tiles.columns;
+            }
         });
     }
 }
 
-/// How far 36 stretches of so many values begin behind each other: a cache puts what is 4 KiB apart into one
+/// One band of some tiles.
+fn band(part: &Range<usize>, at: usize) -> Range<usize> {
+    let first = part.start + at * ROWS;
+    first..part.end.min(first + ROWS)
+}
+
+/// Calls `f` with values in single precision.
+fn single(values: Values<'_>, f: impl FnOnce(&[f32])) {
+    match values.single() {
+        Some(values) => f(values),
+        None => with_scratch(values.len(), |to| {
+            values.widen(values.len(), 0, to);
+            f(to);
+        }),
+    }
+}
+
+/// How far 36 stretches of so many registers begin behind each other: a cache puts what is 4 KiB apart into one
 /// place, of which it has few.
-fn apart(values: usize) -> usize {
-    /// Values of a line of the cache.
-    const LINE: usize = 16;
-    values.div_ceil(LINE) / 2 * 2 * LINE + LINE
+fn apart(registers: usize) -> usize {
+    registers | 1
 }
