@@ -47,31 +47,33 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Calls `f` for at most sixteen pixels that lie behind each other in the plane: with where they begin
-    /// there, and with their places.
-    #[inline(always)]
-    fn each(&self, mut f: impl FnMut(usize, &[usize])) {
+    /// Pixels that lie behind each other in the plane: where they begin there, how many they are, and the
+    /// place of the first.
+    fn stretches(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         // What is as wide as the plane is one long line.
-        let (lines, length) = match self.columns.len() == self.width {
+        let (count, length) = match self.columns.len() == self.width {
             true => (1, self.lines.len() * self.width),
             false => (self.lines.len(), self.columns.len()),
         };
-        for line in 0..lines {
-            let begin = (self.lines.start + line) * self.width + self.columns.start;
-            let (mut place, mut x) = (self.first + line * self.step, 0);
-            for from in (0..length).step_by(LANES) {
-                let count = LANES.min(length - from);
-                let mut places = [0; LANES];
-                for to in &mut places[..count] {
-                    *to = place + x;
-                    x += 1;
-                    if x == self.columns.len() {
-                        (place, x) = (place + self.step, 0);
-                    }
-                }
-                f(begin + from, &places[..count]);
+        let begin = self.lines.start * self.width + self.columns.start;
+        let (width, first, step) = (self.width, self.first, self.step);
+        (0..count).map(move |line| (begin + line * width, length, first + line * step))
+    }
+
+    /// The places of sixteen pixels of a stretch, from one of them on.
+    #[inline(always)]
+    fn places(&self, place: usize, from: usize) -> [usize; LANES] {
+        let columns = self.columns.len();
+        let (mut place, mut x) = (place + from / columns * self.step, from % columns);
+        let mut places = [0; LANES];
+        for to in &mut places {
+            *to = place + x;
+            x += 1;
+            if x == columns {
+                (place, x) = (place + self.step, 0);
             }
         }
+        places
     }
 }
 
@@ -85,31 +87,39 @@ wide!(pub(super) scatter is scatter_inner(
 /// Planes of so many values, at most sixteen.
 #[inline(always)]
 fn gather_inner(to: &mut [Lanes], planes: &[f32], size: usize, window: &Window) {
-    window.each(|begin, places| {
-        let mut square = [Lanes::ZERO; LANES];
-        for (plane, lanes) in planes.chunks_exact(size).zip(&mut square) {
-            *lanes = Lanes::read(&plane[begin..][..places.len()]);
+    for (begin, length, place) in window.stretches() {
+        for from in (0..length).step_by(LANES) {
+            let count = LANES.min(length - from);
+            let mut square = [Lanes::ZERO; LANES];
+            for (plane, lanes) in planes.chunks_exact(size).zip(&mut square) {
+                *lanes = Lanes::read(&plane[begin + from..][..count]);
+            }
+            transpose(&mut square);
+            let places = window.places(place, from);
+            for (place, lanes) in places[..count].iter().zip(square) {
+                to[*place] = lanes;
+            }
         }
-        transpose(&mut square);
-        for (place, lanes) in places.iter().zip(square) {
-            to[*place] = lanes;
-        }
-    });
+    }
 }
 
 /// Adds to at most sixteen planes.
 #[inline(always)]
 fn scatter_inner(planes: &mut [&mut [f32]], from: &[Lanes], window: &Window) {
-    window.each(|begin, places| {
-        let mut square = [Lanes::ZERO; LANES];
-        for (place, lanes) in places.iter().zip(&mut square) {
-            *lanes = from[*place];
+    for (begin, length, place) in window.stretches() {
+        for first in (0..length).step_by(LANES) {
+            let count = LANES.min(length - first);
+            let mut square = [Lanes::ZERO; LANES];
+            let places = window.places(place, first);
+            for (place, lanes) in places[..count].iter().zip(&mut square) {
+                *lanes = from[*place];
+            }
+            transpose(&mut square);
+            for (plane, lanes) in planes.iter_mut().zip(square) {
+                lanes.add_to(&mut plane[begin + first..][..count]);
+            }
         }
-        transpose(&mut square);
-        for (plane, lanes) in planes.iter_mut().zip(square) {
-            lanes.add_to(&mut plane[begin..][..places.len()]);
-        }
-    });
+    }
 }
 
 #[cfg(test)]

@@ -59,24 +59,51 @@ fn turn_tiles_inner(to: &mut [Lanes], (rows, columns): (usize, usize), from: &[L
     for row in 0..rows {
         for column in 0..columns {
             let from = &from[row * TILE * width + column * TILE..];
-            let mut down = [[Lanes::ZERO; SIDE]; SIDE];
-            for (x, down) in down.iter_mut().enumerate() {
-                let mut lines = [Lanes::ZERO; SIDE];
-                for (y, line) in lines.iter_mut().enumerate() {
-                    *line = from[y * width + x];
-                }
-                *down = turn_input(lines);
-            }
-            let [a, b, c, d, e, f] = &down;
-            let to = &mut to[row * columns + column..][..(ALL - 1) * ROWS + 1];
-            for y in 0..SIDE {
-                let turned = turn_input([a[y], b[y], c[y], d[y], e[y], f[y]]);
-                for (x, turned) in turned.into_iter().enumerate() {
-                    to[(y * SIDE + x) * ROWS] = turned;
-                }
-            }
+            // One by one: in a loop the compiler would work on several at once, and gather and scatter.
+            let down = [
+                turn_column(from, width),
+                turn_column(&from[1..], width),
+                turn_column(&from[2..], width),
+                turn_column(&from[3..], width),
+                turn_column(&from[4..], width),
+                turn_column(&from[5..], width),
+            ];
+            let to = &mut to[row * columns + column..];
+            turn_line(to, &down, 0);
+            turn_line(to, &down, 1);
+            turn_line(to, &down, 2);
+            turn_line(to, &down, 3);
+            turn_line(to, &down, 4);
+            turn_line(to, &down, 5);
         }
     }
+}
+
+/// Six pixels below each other.
+#[inline(always)]
+fn turn_column(from: &[Lanes], width: usize) -> [Lanes; SIDE] {
+    let from = &from[..(SIDE - 1) * width + 1];
+    turn_input([
+        from[0],
+        from[width],
+        from[2 * width],
+        from[3 * width],
+        from[4 * width],
+        from[5 * width],
+    ])
+}
+
+/// What is made of a line of columns, in its places.
+#[inline(always)]
+fn turn_line(to: &mut [Lanes], [a, b, c, d, e, f]: &[[Lanes; SIDE]; SIDE], y: usize) {
+    let turned = turn_input([a[y], b[y], c[y], d[y], e[y], f[y]]);
+    let to = &mut to[y * SIDE * ROWS..][..(SIDE - 1) * ROWS + 1];
+    to[0] = turned[0];
+    to[ROWS] = turned[1];
+    to[2 * ROWS] = turned[2];
+    to[3 * ROWS] = turned[3];
+    to[4 * ROWS] = turned[4];
+    to[5 * ROWS] = turned[5];
 }
 
 /// At most sixteen outputs' kernels of 3×3 (`outputs × 9 × inputs`) as `36 × inputs`, which lie `step` behind
