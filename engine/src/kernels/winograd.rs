@@ -29,7 +29,7 @@ const BLOCK: usize = 4 * ROWS;
 /// Fewer inputs or outputs are faster without.
 const FEWEST: usize = 32;
 /// Fewer tiles are, too.
-const FEWEST_TILES: usize = 8;
+const FEWEST_TILES: usize = 2;
 /// With fewer outputs a task has sixteen of them and not 32.
 const MANY: usize = 128;
 

@@ -29,7 +29,7 @@ pub(crate) struct Weights {
 
 /// Values from which on a layer is worth the widening: smaller ones are a twentieth of the weights of
 /// SD 1.5.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 1 << 14;
 
 /// Where a file has the tensor that diffusers has under a name.
 pub(crate) type Names = dyn Fn(&str) -> Place + Send + Sync;
