@@ -8,6 +8,7 @@ use candle_core::{DType, Result, Tensor, bail};
 
 use super::elsewhere;
 use super::values::{pieces, planes_with, turned, with, with_values};
+use super::winograd;
 use crate::checkpoint::LoadError;
 use crate::compute::Precision;
 use crate::weights::Weights;
@@ -16,8 +17,7 @@ use job::Job;
 /// A square convolution with bias.
 #[derive(Clone, Debug)]
 pub(crate) struct Conv2d {
-    /// `[outputs, size² · inputs]`, in half precision where the file has it so, in bf16 for that; or
-    /// `[outputs, inputs, size, size]` for candle.
+    /// What [`kept`] makes of them, or `[outputs, inputs, size, size]` for candle.
     weight: Tensor,
     bias: Tensor,
     patch: Patch,
@@ -40,6 +40,11 @@ impl Patch {
         (self.size, self.stride, self.padding) == (1, 1, 0)
     }
 
+    /// Whether it is computed in Winograd's form.
+    fn is_turned(self, inputs: usize, outputs: usize) -> bool {
+        (self.size, self.stride) == (3, 1) && winograd::pays(inputs, outputs)
+    }
+
     fn outputs(self, length: usize) -> usize {
         (length + 2 * self.padding - self.size) / self.stride + 1
     }
@@ -53,30 +58,37 @@ impl Conv2d {
         outputs: usize,
         size: usize,
     ) -> std::result::Result<Self, LoadError> {
-        let precision = w.backend().precision(inputs);
-        let (weight, bias) = w.layer((outputs, inputs * size * size), || {
-            let weight = w.get_kept([outputs, inputs, size, size], "weight")?;
-            let kept = match precision {
-                // candle's own operation takes them as they are.
-                Precision::Full if !w.backend().device.is_cpu() => Ok(weight),
-                Precision::Full => by_places(&weight),
-                Precision::Bf16 => weight.to_dtype(DType::BF16).and_then(|it| by_places(&it)),
-            };
-            Ok((kept.map_err(|source| w.broken(source))?, Some(w.get([outputs], "bias")?)))
-        })?;
-        let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "bias".into() };
-        let bias = bias.ok_or_else(missing)?;
-        Ok(Self {
-            weight,
-            bias,
-            patch: Patch { size, stride: 1, padding: size / 2, around: false },
-            precision,
-        })
+        let patch = Patch { size, stride: 1, padding: size / 2, around: false };
+        Self::read(w, (inputs, outputs), patch)
     }
 
-    /// The same with another stride and padding.
-    pub(crate) fn strided(self, stride: usize, padding: usize) -> Self {
-        Self { patch: Patch { stride, padding, ..self.patch }, ..self }
+    /// Reads one of 3×3 to half of the size, with as many outputs as inputs.
+    pub(crate) fn load_halving(
+        w: &Weights,
+        channels: usize,
+        padding: usize,
+    ) -> std::result::Result<Self, LoadError> {
+        let patch = Patch { size: 3, stride: 2, padding, around: false };
+        Self::read(w, (channels, channels), patch)
+    }
+
+    fn read(
+        w: &Weights,
+        (inputs, outputs): (usize, usize),
+        patch: Patch,
+    ) -> std::result::Result<Self, LoadError> {
+        let (size, precision) = (patch.size, w.backend().precision(inputs));
+        let (weight, bias) = w.layer((outputs, inputs * size * size), || {
+            let weight = w.get_kept([outputs, inputs, size, size], "weight")?;
+            // candle's own operation takes them as they are.
+            let weight = match w.backend().device.is_cpu() {
+                true => kept(&weight, patch, precision).map_err(|source| w.broken(source))?,
+                false => weight,
+            };
+            Ok((weight, Some(w.get([outputs], "bias")?)))
+        })?;
+        let missing = || LoadError::MissingKey { file: w.file().to_owned(), key: "bias".into() };
+        Ok(Self { weight, bias: bias.ok_or_else(missing)?, patch, precision })
     }
 
     /// The same for pictures that go on on the far side (A1111's tiling, PyTorch's circular padding).
@@ -147,7 +159,7 @@ impl Conv2d {
         let (x, patch) = self.padded(x)?;
         let x = x.contiguous()?;
         let (n, inputs, height, width) = x.dims4()?;
-        let outputs = self.weight.dim(0)?;
+        let outputs = self.bias.dim(0)?;
         let (rows, across) = (patch.outputs(height), patch.outputs(width));
         let mut out = begin(n, outputs, rows * across)?;
         if out.len() != n * outputs * rows * across {
@@ -161,8 +173,18 @@ impl Conv2d {
     }
 }
 
-/// Kernels (`[outputs, inputs, size, size]`) as `[outputs, size² · inputs]`: what is worked on together
-/// lies beside each other.
+/// Kernels (`[outputs, inputs, size, size]`) in the form that they are multiplied in: in half precision where
+/// they are so, and in bf16 for that.
+fn kept(kernels: &Tensor, patch: Patch, precision: Precision) -> Result<Tensor> {
+    let (outputs, inputs, _, _) = kernels.dims4()?;
+    let turned = patch.is_turned(inputs, outputs);
+    // Winograd's form rounds nothing.
+    let rounded = precision == Precision::Bf16 && !(turned && kernels.dtype() == DType::F16);
+    let kernels = if rounded { kernels.to_dtype(DType::BF16)? } else { kernels.clone() };
+    if turned { winograd::kept(&kernels) } else { by_places(&kernels) }
+}
+
+/// Kernels as `[outputs, size² · inputs]`: what is worked on together lies beside each other.
 fn by_places(kernels: &Tensor) -> Result<Tensor> {
     turned(&kernels.flatten_from(2)?)?.flatten_from(1)
 }
@@ -185,12 +207,13 @@ mod tests {
     /// A convolution with weights of that precision, and they themselves.
     fn kept_as(kept: DType, kernel: &Tensor, bias: &Tensor, patch: Patch) -> (Conv2d, Tensor) {
         let kernel = kernel.to_dtype(kept).unwrap();
-        let weight = by_places(&kernel).unwrap();
-        let precision = Precision::Full;
-        (
-            Conv2d { weight, bias: bias.clone(), patch, precision },
-            kernel.to_dtype(DType::F32).unwrap(),
-        )
+        let conv = conv(&kernel, bias, patch, Precision::Full);
+        (conv, kernel.to_dtype(DType::F32).unwrap())
+    }
+
+    fn conv(kernel: &Tensor, bias: &Tensor, patch: Patch, precision: Precision) -> Conv2d {
+        let weight = super::kept(kernel, patch, precision).unwrap();
+        Conv2d { weight, bias: bias.clone(), patch, precision }
     }
 
     /// The largest difference, as a share of the largest value.
@@ -205,18 +228,19 @@ mod tests {
 
     #[test]
     fn fewer_multiplications_give_the_same() {
-        for (n, inputs, outputs, height, width) in
-            [(1, 32, 70, 24, 24), (2, 40, 33, 17, 22), (1, 300, 64, 64, 70), (3, 33, 32, 16, 21)]
-        {
+        for (n, inputs, outputs, height, width) in [
+            (1, 32, 70, 24, 24),
+            (2, 40, 33, 17, 22),
+            (1, 300, 64, 64, 70),
+            (3, 33, 32, 16, 21),
+            (2, 48, 50, 3, 5),
+        ] {
             for padding in [0, 1] {
                 let x = waves(&[n, inputs, height, width], 0.377);
                 let kernel = waves(&[outputs, inputs, 3, 3], 0.711);
                 let bias = waves(&[outputs], 1.3);
                 let patch = Patch { size: 3, stride: 1, padding, around: false };
-                let (rows, across) = (patch.outputs(height), patch.outputs(width));
-                let pictures = n;
-                let job = Job { patch, pictures, inputs, outputs, height, width, rows, across };
-                assert!(job.turned().is_some(), "or nothing is tested");
+                assert!(patch.is_turned(inputs, outputs), "or nothing is tested");
                 let bias4 = bias.reshape((1, outputs, 1, 1)).unwrap();
                 for kept in PRECISIONS {
                     let (conv, kernel) = kept_as(kept, &kernel, &bias, patch);
@@ -258,9 +282,7 @@ mod tests {
                 let x = waves(&[2, 6, height, width], 0.37);
                 let (kernel, bias) = (waves(&[14, 6, size, size], 0.71), waves(&[14], 1.3));
                 let patch = Patch { size, stride, padding, around: false };
-                let weight = by_places(&kernel.to_dtype(DType::BF16).unwrap()).unwrap();
-                let precision = Precision::Bf16;
-                let conv = Conv2d { weight, bias: bias.clone(), patch, precision };
+                let conv = conv(&kernel, &bias, patch, Precision::Bf16);
                 let found = conv.forward(&x).unwrap();
                 let expected =
                     rounded(&x).conv2d(&rounded(&kernel), padding, stride, 1, 1).unwrap();

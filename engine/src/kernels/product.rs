@@ -46,18 +46,8 @@ impl<'a> Matrix<'a> {
 
     /// Row by row, in any precision.
     pub(super) fn of(values: Values<'a>, rows: usize, columns: usize) -> Self {
-        Self::lying(values, rows, columns, columns)
-    }
-
-    /// Rows that begin `step` values after each other.
-    pub(super) fn spread(values: &'a [f32], rows: usize, columns: usize, step: usize) -> Self {
-        Self::lying(Values::Single(values), rows, columns, step)
-    }
-
-    fn lying(values: Values<'a>, rows: usize, columns: usize, step: usize) -> Self {
-        let last = rows.saturating_sub(1) * step + columns;
-        assert!(rows == 0 || last <= values.len(), "a matrix lies within its values");
-        Self { values, rows, columns, row_step: step, column_step: 1 }
+        assert!(rows * columns <= values.len(), "a matrix lies within its values");
+        Self { values, rows, columns, row_step: columns, column_step: 1 }
     }
 
     /// Rows for columns.

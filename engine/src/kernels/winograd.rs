@@ -12,9 +12,11 @@ mod turns;
 
 use std::ops::Range;
 
+use bytemuck::{cast_slice, cast_slice_mut};
+use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::values::{Values, least, with_scratch};
+use super::values::{Values, least, turned, with_scratch};
 use lanes::{LANES, Lanes};
 use pictures::{Rectangle, Window, gather, rectangles, scatter};
 use products::{Factors, ROWS, product};
@@ -28,10 +30,21 @@ const BAND: usize = ALL * ROWS;
 const BLOCK: usize = 4 * ROWS;
 /// Fewer inputs or outputs are faster without.
 const FEWEST: usize = 32;
-/// Fewer tiles are, too.
-const FEWEST_TILES: usize = 2;
-/// With fewer outputs a task has sixteen of them and not 32.
-const MANY: usize = 128;
+
+/// Whether it is worth it for so many channels.
+pub(super) fn pays(inputs: usize, outputs: usize) -> bool {
+    inputs.min(outputs) >= FEWEST
+}
+
+/// Kernels (`[outputs, inputs, 3, 3]`) with sixteen outputs beside each other:
+/// `[outputs / 16, inputs · 9, 16]`.
+pub(super) fn kept(kernels: &Tensor) -> Result<Tensor> {
+    let kernels = kernels.flatten_from(1)?;
+    let (outputs, inner) = kernels.dims2()?;
+    let padded = outputs.next_multiple_of(LANES);
+    let kernels = kernels.pad_with_zeros(0, 0, padded - outputs)?;
+    turned(&kernels.reshape((padded / LANES, LANES, inner))?)
+}
 
 /// A convolution of 3×3 with stride 1 of one batch.
 #[derive(Clone, Copy)]
@@ -49,14 +62,6 @@ pub(super) struct Winograd {
 }
 
 impl Winograd {
-    /// Whether it is worth it.
-    pub(super) fn pays(&self) -> bool {
-        let (down, across) = self.tiles();
-        let full = self.rows * self.across * 3 >= down * across * TILE * TILE * 2;
-        let tiles = self.pictures * down * across;
-        tiles >= FEWEST_TILES && self.inputs.min(self.outputs) >= FEWEST && full
-    }
-
     /// Tiles of a picture, down and across.
     fn tiles(&self) -> (usize, usize) {
         (self.rows.div_ceil(TILE), self.across.div_ceil(TILE))
@@ -66,6 +71,9 @@ impl Winograd {
     pub(super) fn add(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
         let (down, across) = self.tiles();
         let tiles = self.pictures * down * across;
+        if tiles == 0 {
+            return;
+        }
         let groups = self.inputs.div_ceil(LANES);
         let at_once = (AT_ONCE / (groups * LANES * BAND)).max(4) * ROWS;
         // Parts of one size, and not a small one at the end.
@@ -132,27 +140,18 @@ impl Winograd {
         }
     }
 
-    /// Adds the products of some tiles, each task those of its outputs.
+    /// Adds the products of some tiles, each task those of sixteen outputs.
     fn multiply(&self, out: &mut [f32], turned: &[Lanes], weight: Values<'_>, part: &Range<usize>) {
-        let at_once = if self.outputs < MANY { LANES } else { 2 * LANES };
         let mut planes: Vec<Vec<&mut [f32]>> = Vec::new();
-        planes.resize_with(self.outputs.div_ceil(at_once), Vec::new);
+        planes.resize_with(self.outputs.div_ceil(LANES), Vec::new);
         for (at, plane) in out.chunks_exact_mut(self.rows * self.across).enumerate() {
-            planes[at % self.outputs / at_once].push(plane);
+            planes[at % self.outputs / LANES].push(plane);
         }
         planes.into_par_iter().enumerate().for_each(|(task, mut planes)| {
-            let outputs = planes.len() / self.pictures;
-            let panels = outputs.div_ceil(LANES);
-            let step = apart(panels * self.inputs);
+            let step = apart(self.inputs);
+            let size = self.inputs * 9 * LANES;
             with_scratch(ALL * step, |weights| {
-                for panel in 0..panels {
-                    let first = task * at_once + panel * LANES;
-                    let count = LANES.min(self.outputs - first);
-                    let kernels =
-                        weight.part(first * self.inputs * 9, (first + count) * self.inputs * 9);
-                    let to = &mut weights[panel * self.inputs..];
-                    single(kernels, |kernels| turn_weights(to, step, kernels, self.inputs));
-                }
+                self.turn_kernels(weights, step, weight.part(task * size, (task + 1) * size));
                 for first in (0..part.len()).step_by(BLOCK) {
                     let block = part.start + first..part.end.min(part.start + first + BLOCK);
                     let from = first / ROWS * self.inputs.div_ceil(LANES) * BAND;
@@ -162,7 +161,26 @@ impl Winograd {
         });
     }
 
-    /// Adds the products of at most [`BLOCK`] tiles to the planes of some outputs of every picture.
+    /// Sixteen outputs' kernels: those of some inputs are widened and turned while they are in the cache.
+    fn turn_kernels(&self, to: &mut [Lanes], step: usize, kernels: Values<'_>) {
+        with_scratch(LANES * 9, |widened: &mut [Lanes]| {
+            for first in (0..self.inputs).step_by(LANES) {
+                let count = LANES.min(self.inputs - first) * 9;
+                let from = first * 9 * LANES;
+                let kernels = kernels.part(from, from + count * LANES);
+                let kernels = match kernels.single() {
+                    Some(kernels) => cast_slice(kernels),
+                    None => {
+                        kernels.widen(count * LANES, 0, cast_slice_mut(&mut widened[..count]));
+                        &widened[..count]
+                    }
+                };
+                turn_weights(&mut to[first..], step, kernels);
+            }
+        });
+    }
+
+    /// Adds the products of at most [`BLOCK`] tiles to the planes of sixteen outputs of every picture.
     fn add_block(
         &self,
         planes: &mut [&mut [f32]],
@@ -170,31 +188,25 @@ impl Winograd {
         (weights, weight_step): (&[Lanes], usize),
         block: &Range<usize>,
     ) {
-        let outputs = planes.len() / self.pictures;
-        let panels = outputs.div_ceil(LANES);
-        let groups = self.inputs.div_ceil(LANES);
-        let step = apart(block.len() * panels);
+        let (inputs, outputs) = (self.inputs, planes.len() / self.pictures);
+        let groups = inputs.div_ceil(LANES);
+        let step = apart(block.len());
         with_scratch(ALL * step + block.len() * TILE * TILE, |scratch| {
             let (products, pixels) = scratch.split_at_mut(ALL * step);
             for at in 0..ALL {
-                let products = &mut products[at * step..][..block.len() * panels];
-                for (band, to) in products.chunks_mut(ROWS * panels).enumerate() {
+                let weights = &weights[at * weight_step..][..inputs];
+                let products = &mut products[at * step..][..block.len()];
+                for (band, to) in products.chunks_mut(ROWS).enumerate() {
                     let turned = &turned[band * groups * BAND + at * ROWS..];
-                    let weights = &weights[at * weight_step..];
-                    let inputs = self.inputs;
-                    product(to, panels, Factors { turned, step: BAND, weights, inputs });
+                    product(to, Factors { turned, step: BAND, weights });
                 }
             }
-            let mut done = 0;
+            let mut products = &products[..];
             for tiles in rectangles(block.clone(), self.tiles()) {
+                turn_back(pixels, (tiles.rows, tiles.columns), products, step);
                 let planes = &mut planes[tiles.picture * outputs..][..outputs];
-                let window = self.outputs_of(tiles);
-                for (panel, planes) in planes.chunks_mut(LANES).enumerate() {
-                    let products = &products[done * panels + panel..];
-                    turn_back(pixels, (tiles.rows, tiles.columns), products, (step, panels));
-                    scatter(planes, pixels, &window);
-                }
-                done += tiles.rows * tiles.columns;
+                scatter(planes, pixels, &self.outputs_of(tiles));
+                products = &products[tiles.rows * tiles.columns..];
             }
         });
     }
@@ -204,17 +216,6 @@ impl Winograd {
 fn band(part: &Range<usize>, at: usize) -> Range<usize> {
     let first = part.start + at * ROWS;
     first..part.end.min(first + ROWS)
-}
-
-/// Calls `f` with values in single precision.
-fn single(values: Values<'_>, f: impl FnOnce(&[f32])) {
-    match values.single() {
-        Some(values) => f(values),
-        None => with_scratch(values.len(), |to| {
-            values.widen(values.len(), 0, to);
-            f(to);
-        }),
-    }
 }
 
 /// How far 36 stretches of so many registers begin behind each other: a cache puts what is 4 KiB apart into one

@@ -93,9 +93,11 @@ impl Down {
             })
             .collect::<Loaded<_>>()?;
         let shrink = (!last)
-            .then(|| Conv2d::load(&w.at("downsamplers.0.conv"), c, c, 3))
-            .transpose()?
-            .map(|conv| conv.strided(2, plan.config.downsample_padding));
+            .then(|| {
+                let padding = plan.config.downsample_padding;
+                Conv2d::load_halving(&w.at("downsamplers.0.conv"), c, padding)
+            })
+            .transpose()?;
         Ok(Self { layers, shrink })
     }
 

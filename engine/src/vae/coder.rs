@@ -32,7 +32,7 @@ impl Level {
         config: &VaeConfig,
         channels: (usize, usize),
         count: usize,
-        resize: Option<&str>,
+        resize: Option<Conv2d>,
     ) -> Loaded<Self> {
         let (from, to) = channels;
         let resnets = (0..count)
@@ -41,7 +41,6 @@ impl Level {
                 Resnet::load(&w.at("resnets").at(i), from, to, config.norm_num_groups, EPS, None)
             })
             .collect::<Loaded<_>>()?;
-        let resize = resize.map(|name| Conv2d::load(&w.at(name), to, to, 3)).transpose()?;
         Ok(Self { resnets, resize })
     }
 
@@ -148,12 +147,11 @@ impl Encoder {
         let levels = (0..channels.len())
             .map(|i| {
                 let from = channels[i.saturating_sub(1)];
-                let resize = (i + 1 < channels.len()).then_some("downsamplers.0.conv");
-                let w = w.at("down_blocks").at(i);
+                let (w, to) = (w.at("down_blocks").at(i), channels[i]);
+                let resize = (i + 1 < channels.len())
+                    .then(|| Conv2d::load_halving(&w.at("downsamplers.0.conv"), to, 0));
                 let count = config.layers_per_block;
-                let mut level = Level::load(&w, config, (from, channels[i]), count, resize)?;
-                level.resize = level.resize.map(|conv| conv.strided(2, 0));
-                Ok(level)
+                Level::load(&w, config, (from, to), count, resize.transpose()?)
             })
             .collect::<Loaded<_>>()?;
         Ok(Self {
@@ -205,9 +203,11 @@ impl Decoder {
         let levels = (0..channels.len())
             .map(|i| {
                 let from = channels[i.saturating_sub(1)];
-                let resize = (i + 1 < channels.len()).then_some("upsamplers.0.conv");
-                let w = w.at("up_blocks").at(i);
-                Level::load(&w, config, (from, channels[i]), config.layers_per_block + 1, resize)
+                let (w, to) = (w.at("up_blocks").at(i), channels[i]);
+                let resize = (i + 1 < channels.len())
+                    .then(|| Conv2d::load(&w.at("upsamplers.0.conv"), to, to, 3));
+                let count = config.layers_per_block + 1;
+                Level::load(&w, config, (from, to), count, resize.transpose()?)
             })
             .collect::<Loaded<_>>()?;
         Ok(Self {

@@ -16,8 +16,6 @@ pub(super) const PIXELS: usize = 8 * PANEL;
 /// From so many pixels on each task lays out its own columns; with fewer it is done once, before
 /// the outputs are divided among tasks.
 pub(super) const MANY: usize = 1024;
-/// From so many pixels on a quarter of the multiplications in single precision is less than all in bf16.
-const LARGE: usize = 1 << 12;
 /// Values of columns that a task has at once: they stay in a cache.
 const COLUMNS: usize = 1 << 17;
 /// Tasks that the outputs are divided into.
@@ -46,12 +44,11 @@ impl Job {
         weight: Values<'_>,
         precision: Precision,
     ) -> Result<()> {
-        let (inner, pixels) = (self.inner(), self.pixels());
-        let turned = self.turned().filter(|_| precision == Precision::Full || pixels >= LARGE);
-        if let Some(winograd) = turned {
-            winograd.add(out, x, weight);
+        if self.patch.is_turned(self.inputs, self.outputs) {
+            self.turned().add(out, x, weight);
             return Ok(());
         }
+        let inner = self.inner();
         if precision == Precision::Bf16 {
             let Values::Brain(values) = weight else {
                 bail!("a convolution in bf16 has its weights so")
@@ -63,7 +60,7 @@ impl Job {
         let kernels = Matrix::of(weight, self.outputs, inner);
         if self.patch.is_point() {
             self.points(out, x, kernels);
-        } else if pixels >= MANY {
+        } else if self.pixels() >= MANY {
             self.many(out, x, kernels);
         } else {
             self.few(out, x, kernels);
@@ -95,13 +92,11 @@ impl Job {
         out.zip(x.chunks_exact(from.max(1)))
     }
 
-    /// The same with fewer multiplications, where the patches are those that it is for and it pays.
-    pub(super) fn turned(&self) -> Option<Winograd> {
+    /// The same with fewer multiplications.
+    fn turned(&self) -> Winograd {
         let Self { patch, pictures, inputs, outputs, height, width, rows, across } = *self;
         let padding = patch.padding;
-        let fits = patch.size == 3 && patch.stride == 1 && padding < 2;
-        let turned = Winograd { pictures, inputs, outputs, height, width, padding, rows, across };
-        (fits && turned.pays()).then_some(turned)
+        Winograd { pictures, inputs, outputs, height, width, padding, rows, across }
     }
 
     /// A patch is a pixel.

@@ -1,7 +1,7 @@
 //! Winograd's turns: tiles, kernels and products into the form that is multiplied, and back, of sixteen
 //! channels at once.
 
-use super::lanes::{LANES, Lanes, transpose};
+use super::lanes::Lanes;
 use super::products::ROWS;
 use crate::kernels::math::wide;
 
@@ -14,10 +14,10 @@ wide!(pub(super) turn_tiles is turn_tiles_inner(
     to: &mut [Lanes], tiles: (usize, usize), from: &[Lanes]
 ));
 wide!(pub(super) turn_weights is turn_weights_inner(
-    to: &mut [Lanes], step: usize, kernels: &[f32], inputs: usize
+    to: &mut [Lanes], step: usize, kernels: &[Lanes]
 ));
 wide!(pub(super) turn_back is turn_back_inner(
-    to: &mut [Lanes], tiles: (usize, usize), products: &[Lanes], steps: (usize, usize)
+    to: &mut [Lanes], tiles: (usize, usize), products: &[Lanes], step: usize
 ));
 
 /// Six values for six, of inputs.
@@ -106,48 +106,35 @@ fn turn_line(to: &mut [Lanes], [a, b, c, d, e, f]: &[[Lanes; SIDE]; SIDE], y: us
     to[5 * ROWS] = turned[5];
 }
 
-/// At most sixteen outputs' kernels of 3×3 (`outputs × 9 × inputs`) as `36 × inputs`, which lie `step` behind
-/// each other.
+/// Kernels of 3×3 (`inputs × 9`) as `36 × inputs`, which lie `step` behind each other.
 #[inline(always)]
-fn turn_weights_inner(to: &mut [Lanes], step: usize, kernels: &[f32], inputs: usize) {
-    for first in (0..inputs).step_by(LANES) {
-        let count = LANES.min(inputs - first);
-        let mut places = [[Lanes::ZERO; LANES]; 9];
-        for (output, kernels) in kernels.chunks_exact(9 * inputs).take(LANES).enumerate() {
-            for (at, place) in places.iter_mut().enumerate() {
-                place[output] = Lanes::read(&kernels[at * inputs + first..][..count]);
-            }
-        }
-        places.iter_mut().for_each(transpose);
-        for input in 0..count {
-            let mut down = [[Lanes::ZERO; SIDE]; 3];
-            for (x, down) in down.iter_mut().enumerate() {
-                *down = turn_weight([places[x][input], places[3 + x][input], places[6 + x][input]]);
-            }
-            let to = &mut to[first + input..][..(ALL - 1) * step + 1];
-            for y in 0..SIDE {
-                let turned = turn_weight([down[0][y], down[1][y], down[2][y]]);
-                for (x, turned) in turned.into_iter().enumerate() {
-                    to[(y * SIDE + x) * step] = turned;
-                }
+fn turn_weights_inner(to: &mut [Lanes], step: usize, kernels: &[Lanes]) {
+    for (input, [a, b, c, d, e, f, g, h, i]) in kernels.as_chunks().0.iter().enumerate() {
+        let down =
+            [turn_weight([*a, *d, *g]), turn_weight([*b, *e, *h]), turn_weight([*c, *f, *i])];
+        let to = &mut to[input..][..(ALL - 1) * step + 1];
+        for y in 0..SIDE {
+            let turned = turn_weight([down[0][y], down[1][y], down[2][y]]);
+            for (x, turned) in turned.into_iter().enumerate() {
+                to[(y * SIDE + x) * step] = turned;
             }
         }
     }
 }
 
-/// Rows and columns of tiles as pixels, line by line. A tile's 36 products lie the first step behind each
-/// other, and the next tile's the second one behind.
+/// Rows and columns of tiles as pixels, line by line. A tile's 36 products lie `step` behind each other, and
+/// the next tile's beside them.
 #[inline(always)]
 fn turn_back_inner(
     to: &mut [Lanes],
     (rows, columns): (usize, usize),
     products: &[Lanes],
-    (step, next): (usize, usize),
+    step: usize,
 ) {
     let width = columns * TILE;
     for row in 0..rows {
         for column in 0..columns {
-            let products = &products[(row * columns + column) * next..][..(ALL - 1) * step + 1];
+            let products = &products[row * columns + column..][..(ALL - 1) * step + 1];
             let mut down = [[Lanes::ZERO; TILE]; SIDE];
             for (x, down) in down.iter_mut().enumerate() {
                 let mut lines = [Lanes::ZERO; SIDE];
