@@ -15,6 +15,8 @@ use super::values::{Values, turn, with_scratch};
 
 /// Blocks that a result is divided into, where it is large enough.
 const BLOCKS: usize = 16;
+/// Fewer blocks than this are divided the other way.
+const FEW: usize = 6;
 /// Multiplications that are not worth another thread.
 const SMALL: usize = 1 << 19;
 /// Columns of a block are a multiple of this, and rows of [`ROWS`]: what the innermost loop takes at once.
@@ -265,7 +267,9 @@ impl<'a> Block<'a> {
         if self.rows * self.columns * a.columns <= SMALL {
             return self.product(a, b, add);
         }
-        let by_rows = self.rows > self.columns && b.column_step == 1;
+        // Few wide blocks leave threads without one at the end.
+        let few = self.columns.div_ceil(COLUMNS) < FEW && self.rows.div_ceil(ROWS) >= FEW;
+        let by_rows = (self.rows > self.columns || few) && b.column_step == 1;
         // What every task needs whole is widened once for all of them, where it is not too large.
         let once = |matrix: Matrix<'_>| matrix.rows * matrix.columns <= WIDENED_ONCE;
         match by_rows {
