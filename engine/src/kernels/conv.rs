@@ -81,9 +81,10 @@ impl Conv2d {
         let (weight, bias) = w.layer((outputs, inputs * size * size), || {
             let weight = w.get_kept([outputs, inputs, size, size], "weight")?;
             // candle's own operation takes them as they are.
-            let weight = match w.backend().device.is_cpu() {
-                true => kept(&weight, patch, precision).map_err(|source| w.broken(source))?,
-                false => weight,
+            let weight = if w.backend().device.is_cpu() {
+                kept(&weight, patch, precision).map_err(|source| w.broken(source))?
+            } else {
+                weight
             };
             Ok((weight, Some(w.get([outputs], "bias")?)))
         })?;

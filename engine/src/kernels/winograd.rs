@@ -2,8 +2,11 @@
 //! and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
 //!
 //! A tile of 4×4 results needs 6×6 inputs. Both are turned into 36 values each, which are multiplied one
-//! by one: 36 products of matrices, inputs × tiles. The weights are turned in the cache each time, as
-//! keeping them would take four times their memory.
+//! by one: 36 products of matrices, tiles × inputs and inputs × outputs. The weights are turned in the cache
+//! each time, as keeping them would take four times their memory.
+//!
+//! All is done for sixteen channels at once, which lie beside each other: a picture as narrow as one tile
+//! fills the registers as well as a wide one.
 
 mod lanes;
 mod pictures;
@@ -75,7 +78,7 @@ impl Winograd {
             return;
         }
         let groups = self.inputs.div_ceil(LANES);
-        let at_once = (AT_ONCE / (groups * LANES * BAND)).max(4) * ROWS;
+        let at_once = (AT_ONCE / (groups * LANES * BAND)).max(BLOCK / ROWS) * ROWS;
         // Parts of one size, and not a small one at the end.
         let at_once = tiles.div_ceil(tiles.div_ceil(at_once)).next_multiple_of(ROWS);
         for first in (0..tiles).step_by(at_once) {
@@ -96,7 +99,8 @@ impl Winograd {
             let input = at % groups * LANES;
             let channels = LANES.min(self.inputs - input);
             let mut done = 0;
-            for tiles in rectangles(band(part, at / groups), self.tiles()) {
+            let first = part.start + at / groups * ROWS;
+            for tiles in rectangles(first..part.end.min(first + ROWS), self.tiles()) {
                 let begin = (tiles.picture * self.inputs + input) * size;
                 let planes = &x[begin..][..channels * size];
                 let [height, width] = [tiles.rows, tiles.columns].map(|count| count * TILE + 2);
@@ -168,14 +172,14 @@ impl Winograd {
                 let count = LANES.min(self.inputs - first) * 9;
                 let from = first * 9 * LANES;
                 let kernels = kernels.part(from, from + count * LANES);
-                let kernels = match kernels.single() {
-                    Some(kernels) => cast_slice(kernels),
-                    None => {
-                        kernels.widen(count * LANES, 0, cast_slice_mut(&mut widened[..count]));
-                        &widened[..count]
-                    }
-                };
-                turn_weights(&mut to[first..], step, kernels);
+                let to = &mut to[first..];
+                if let Some(kernels) = kernels.single() {
+                    turn_weights(to, step, cast_slice(kernels));
+                } else {
+                    let widened = &mut widened[..count];
+                    kernels.widen(count * LANES, 0, cast_slice_mut(widened));
+                    turn_weights(to, step, widened);
+                }
             }
         });
     }
@@ -210,12 +214,6 @@ impl Winograd {
             }
         });
     }
-}
-
-/// One band of some tiles.
-fn band(part: &Range<usize>, at: usize) -> Range<usize> {
-    let first = part.start + at * ROWS;
-    first..part.end.min(first + ROWS)
 }
 
 /// How far 36 stretches of so many registers begin behind each other: a cache puts what is 4 KiB apart into one

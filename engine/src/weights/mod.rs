@@ -27,8 +27,7 @@ pub(crate) struct Weights {
     backend: Backend,
 }
 
-/// Values from which on a layer is worth the widening: smaller ones are a twentieth of the weights of
-/// SD 1.5.
+/// Values from which on a layer is worth the widening: smaller ones are hardly any of a network's weights.
 const LARGE: usize = 1 << 14;
 
 /// Where a file has the tensor that diffusers has under a name.

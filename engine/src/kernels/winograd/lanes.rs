@@ -38,14 +38,12 @@ impl Lanes {
     /// The first values, and zeros where there are fewer.
     #[inline(always)]
     pub(super) fn read(values: &[f32]) -> Self {
+        let mut lanes = Self::ZERO;
         match values.first_chunk() {
-            Some(lanes) => Self(*lanes),
-            None => {
-                let mut lanes = Self::ZERO;
-                lanes.0[..values.len()].copy_from_slice(values);
-                lanes
-            }
+            Some(whole) => lanes.0 = *whole,
+            None => lanes.0[..values.len()].copy_from_slice(values),
         }
+        lanes
     }
 
     /// Adds as many as there is room for.

@@ -51,9 +51,10 @@ impl Window {
     /// place of the first.
     fn stretches(&self) -> impl Iterator<Item = (usize, usize, usize)> {
         // What is as wide as the plane is one long line.
-        let (count, length) = match self.columns.len() == self.width {
-            true => (1, self.lines.len() * self.width),
-            false => (self.lines.len(), self.columns.len()),
+        let (count, length) = if self.columns.len() == self.width {
+            (1, self.lines.len() * self.width)
+        } else {
+            (self.lines.len(), self.columns.len())
         };
         let begin = self.lines.start * self.width + self.columns.start;
         let (width, first, step) = (self.width, self.first, self.step);

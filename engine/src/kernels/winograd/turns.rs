@@ -82,7 +82,7 @@ fn turn_tiles_inner(to: &mut [Lanes], (rows, columns): (usize, usize), from: &[L
 /// Six pixels below each other.
 #[inline(always)]
 fn turn_column(from: &[Lanes], width: usize) -> [Lanes; SIDE] {
-    let from = &from[..(SIDE - 1) * width + 1];
+    let from = &from[..=(SIDE - 1) * width];
     turn_input([
         from[0],
         from[width],
@@ -97,7 +97,7 @@ fn turn_column(from: &[Lanes], width: usize) -> [Lanes; SIDE] {
 #[inline(always)]
 fn turn_line(to: &mut [Lanes], [a, b, c, d, e, f]: &[[Lanes; SIDE]; SIDE], y: usize) {
     let turned = turn_input([a[y], b[y], c[y], d[y], e[y], f[y]]);
-    let to = &mut to[y * SIDE * ROWS..][..(SIDE - 1) * ROWS + 1];
+    let to = &mut to[y * SIDE * ROWS..][..=(SIDE - 1) * ROWS];
     to[0] = turned[0];
     to[ROWS] = turned[1];
     to[2 * ROWS] = turned[2];
@@ -112,7 +112,7 @@ fn turn_weights_inner(to: &mut [Lanes], step: usize, kernels: &[Lanes]) {
     for (input, [a, b, c, d, e, f, g, h, i]) in kernels.as_chunks().0.iter().enumerate() {
         let down =
             [turn_weight([*a, *d, *g]), turn_weight([*b, *e, *h]), turn_weight([*c, *f, *i])];
-        let to = &mut to[input..][..(ALL - 1) * step + 1];
+        let to = &mut to[input..][..=(ALL - 1) * step];
         for y in 0..SIDE {
             let turned = turn_weight([down[0][y], down[1][y], down[2][y]]);
             for (x, turned) in turned.into_iter().enumerate() {
@@ -134,7 +134,7 @@ fn turn_back_inner(
     let width = columns * TILE;
     for row in 0..rows {
         for column in 0..columns {
-            let products = &products[row * columns + column..][..(ALL - 1) * step + 1];
+            let products = &products[row * columns + column..][..=(ALL - 1) * step];
             let mut down = [[Lanes::ZERO; TILE]; SIDE];
             for (x, down) in down.iter_mut().enumerate() {
                 let mut lines = [Lanes::ZERO; SIDE];
