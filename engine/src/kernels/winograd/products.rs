@@ -41,14 +41,29 @@ pub(super) fn product(to: &mut [Lanes], factors: Factors<'_>) {
     plain_product(to, factors);
 }
 
-fn plain_product(to: &mut [Lanes], Factors { turned, step, weights }: Factors<'_>) {
-    for (tile, to) in to.iter_mut().enumerate() {
-        *to = Lanes::ZERO;
+/// With what every processor has.
+fn plain_product(mut to: &mut [Lanes], mut factors: Factors<'_>) {
+    while !to.is_empty() {
+        let done = if to.len() < 4 { tile::<1>(to, factors) } else { tile::<4>(to, factors) };
+        to = &mut to[done..];
+        factors.turned = &factors.turned[done..];
+    }
+}
+
+/// The first `T` tiles, and how many these are: four fill the registers of ARM.
+#[inline(always)]
+fn tile<const T: usize>(to: &mut [Lanes], Factors { turned, step, weights }: Factors<'_>) -> usize {
+    let mut sums = [Lanes::ZERO; T];
+    for (group, weights) in weights.chunks(LANES).enumerate() {
+        let rows = &turned[group * step..][..T];
         for (input, weights) in weights.iter().enumerate() {
-            let turned = turned[input / LANES * step + tile];
-            *to = *to + turned.0[input % LANES] * *weights;
+            for (row, sum) in rows.iter().zip(&mut sums) {
+                *sum = weights.times_plus(row.0[input], *sum);
+            }
         }
     }
+    to[..T].copy_from_slice(&sums);
+    T
 }
 
 #[cfg(test)]
@@ -67,17 +82,23 @@ mod tests {
             let (turned, weights) =
                 (values(inputs.div_ceil(LANES).max(1) * 20, 0.7), values(inputs, 1.3));
             let factors = Factors { turned: &turned, step: 20, weights: &weights };
-            let expected = &mut vec![Lanes::ZERO; tiles];
-            plain_product(expected, factors);
+            let sum = |tile: usize, lane: usize| {
+                let turned = |input: usize| turned[input / LANES * 20 + tile].0[input % LANES];
+                let factors = weights.iter().enumerate();
+                factors.map(|(input, weights)| turned(input) * weights.0[lane]).sum()
+            };
+            let expected: Vec<_> =
+                (0..tiles).map(|tile| Lanes(std::array::from_fn(|lane| sum(tile, lane)))).collect();
             let check = |product: &dyn Fn(&mut [Lanes])| {
                 let mut found = vec![Lanes::ZERO; tiles];
                 product(&mut found);
-                for (found, expected) in found.iter().zip(&*expected) {
+                for (found, expected) in found.iter().zip(&expected) {
                     let apart = found.0.iter().zip(expected.0).map(|(a, b)| (a - b).abs());
                     assert!(apart.fold(0.0, f32::max) < 1e-5, "{found:?} {expected:?}");
                 }
             };
             check(&|to| product(to, factors));
+            check(&|to| plain_product(to, factors));
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
                 // SAFETY: the processor was asked for these instructions.
