@@ -72,7 +72,11 @@ pub(crate) fn run(wanted: &[&str]) -> Result<ExitCode> {
         others.collect::<String>()
     );
     println!("|---|---|---|---|---|{}---|", "---|".repeat(RIVALS.len() - 1));
-    for checkpoint in ["emoji", "68m", "sd15"] {
+    for (checkpoint, name) in [
+        ("emoji", "default checkpoint"),
+        ("68m", "UNet of 67 M and autoencoder"),
+        ("sd15", "SD 1.5"),
+    ] {
         let cases: Vec<_> = CASES
             .iter()
             .filter(|case| case.0 == checkpoint)
@@ -106,7 +110,7 @@ pub(crate) fn run(wanted: &[&str]) -> Result<ExitCode> {
         let memory = all.iter_mut().map(|it| it.ask("memory")).collect::<Result<Vec<_>>>()?;
         let shares = shares(&memory);
         println!(
-            "| {checkpoint}: most memory, MB | {:.0} | {:.0} | **{:.2}** | |{} |",
+            "| {name}: most memory, MB | {:.0} | {:.0} | **{:.2}** | |{} |",
             memory[0] / 1024.0,
             memory[OURS.len()] / 1024.0,
             shares[0],

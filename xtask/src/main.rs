@@ -49,7 +49,9 @@ fn run() -> Result<ExitCode> {
         }
         ["header"] => header::write(),
         ["header", "--check"] => header::check(),
-        ["bench", words @ ..] => bench::run(words),
+        ["bench", words @ ..] if !words.iter().any(|word| word.starts_with('-')) => {
+            bench::run(words)
+        }
         ["parity"] => parity::run(),
         ["help" | "-h" | "--help"] => {
             println!("{USAGE}");
