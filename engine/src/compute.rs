@@ -31,9 +31,10 @@ pub enum Precision {
     #[default]
     Full,
     /// bf16, eight bits of a value, as torch's autocast does on processors: linear layers, attention and
-    /// convolutions other than of 3×3, which are faster in single precision. A step takes a quarter less
-    /// time, weights that full precision keeps in 32 bits half of the memory; a picture of the default checkpoint is 0.2 to 0.3 of 256 steps off on average.
-    /// Only on processors with instructions for it (AVX512-BF16).
+    /// convolutions other than those of 3×3 with stride 1, which are faster in single precision. A step
+    /// takes a quarter less time, weights of the others that a file has in 32 bits half of the memory; a
+    /// picture of the default checkpoint is 0.2 to 0.3 of 256 steps off on average. Only on processors with
+    /// instructions for it (AVX512-BF16).
     Bf16,
 }
 

@@ -1,5 +1,5 @@
-//! Two-dimensional convolution: patches laid out as columns, and products of matrices, which leave the
-//! result in NCHW as it is.
+//! Two-dimensional convolution: in Winograd's form where it is of 3×3 with stride 1 and has the channels for
+//! it; otherwise patches laid out as columns, and products of matrices, which leave the result in NCHW as it is.
 
 mod job;
 mod rounded;
@@ -161,6 +161,12 @@ impl Conv2d {
         let x = x.contiguous()?;
         let (n, inputs, height, width) = x.dims4()?;
         let outputs = self.bias.dim(0)?;
+        if self.weight.dim(1)? != inputs * patch.size * patch.size {
+            bail!("a convolution was given {inputs} channels, which are not its own")
+        }
+        if height.min(width) + 2 * patch.padding < patch.size {
+            bail!("a picture of {height}×{width} is smaller than a kernel of {}", patch.size)
+        }
         let (rows, across) = (patch.outputs(height), patch.outputs(width));
         let mut out = begin(n, outputs, rows * across)?;
         if out.len() != n * outputs * rows * across {
@@ -179,10 +185,12 @@ impl Conv2d {
 fn kept(kernels: &Tensor, patch: Patch, precision: Precision) -> Result<Tensor> {
     let (outputs, inputs, _, _) = kernels.dims4()?;
     let turned = patch.is_turned(inputs, outputs);
-    // Winograd's form rounds nothing.
-    let rounded = precision == Precision::Bf16 && !(turned && kernels.dtype() == DType::F16);
-    let kernels = if rounded { kernels.to_dtype(DType::BF16)? } else { kernels.clone() };
-    if turned { winograd::kept(&kernels) } else { by_places(&kernels) }
+    match precision {
+        // It is faster than bf16, and rounds nothing.
+        _ if turned => winograd::kept(kernels),
+        Precision::Full => by_places(kernels),
+        Precision::Bf16 => by_places(&kernels.to_dtype(DType::BF16)?),
+    }
 }
 
 /// Kernels as `[outputs, size² · inputs]`: what is worked on together lies beside each other.
@@ -235,8 +243,14 @@ mod tests {
             (1, 300, 64, 64, 70),
             (3, 33, 32, 16, 21),
             (2, 48, 50, 3, 5),
+            // Parts of all pictures begin within a row.
+            (3, 300, 32, 38, 42),
+            (2, 32, 32, 1, 9),
         ] {
             for padding in [0, 1] {
+                if height + 2 * padding < 3 {
+                    continue;
+                }
                 let x = waves(&[n, inputs, height, width], 0.377);
                 let kernel = waves(&[outputs, inputs, 3, 3], 0.711);
                 let bias = waves(&[outputs], 1.3);
@@ -253,6 +267,39 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn fewer_multiplications_are_added_to_what_there_is_in_any_precision() {
+        let (x, kernel, bias) =
+            (waves(&[2, 40, 9, 11], 0.377), waves(&[33, 40, 3, 3], 0.711), waves(&[33], 1.3));
+        for around in [false, true] {
+            let patch = Patch { size: 3, stride: 1, padding: 1, around };
+            let full = conv(&kernel, &bias, patch, Precision::Full);
+            let there = Conv2d { weight: kernel.clone(), ..full.clone() };
+            let products = there.elsewhere(&x).unwrap();
+            let (shift, base) = (waves(&[2, 33], 0.9), waves(&[2, 33, 9, 11], 0.3));
+            let all = elsewhere::add_to_planes(&products, &bias).unwrap();
+            let shifted = shift.broadcast_add(&bias).unwrap();
+            let shifted = elsewhere::add_to_planes(&products, &shifted).unwrap();
+            let onto = (&all + &base).unwrap();
+            for precision in [Precision::Full, Precision::Bf16] {
+                let conv = conv(&kernel, &bias, patch, precision);
+                assert!(apart(&conv.forward(&x).unwrap(), &all) < 3e-5);
+                assert!(apart(&conv.forward_shifted(&x, &shift).unwrap(), &shifted) < 3e-5);
+                assert!(apart(&conv.forward_onto(&x, &base).unwrap(), &onto) < 3e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_that_do_not_fit_are_errors() {
+        let (kernel, bias) = (waves(&[33, 40, 3, 3], 0.711), waves(&[33], 1.3));
+        let patch = Patch { size: 3, stride: 1, padding: 0, around: false };
+        let conv = conv(&kernel, &bias, patch, Precision::Full);
+        let error = |shape: &[usize]| conv.forward(&waves(shape, 0.3)).unwrap_err().to_string();
+        assert!(error(&[1, 48, 9, 9]).contains("given 48 channels"));
+        assert!(error(&[1, 40, 2, 9]).contains("smaller than a kernel of 3"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Products of matrices: the `gemm` crate on one thread each, and blocks of a result among threads.
 //!
-//! How a result is divided depends on its size alone, never on the number of threads, and every value of
-//! it is summed up in one order: results are the same on any machine with the same instructions.
+//! How a result is divided depends on the matrices alone, never on the number of threads, and every value of
+//! it is summed up in one order: results are the same for any number of threads. `gemm` divides long sums as
+//! suits the processor's caches, so that other machines may round otherwise.
 
 #![allow(unsafe_code)]
 

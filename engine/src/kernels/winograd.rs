@@ -2,8 +2,8 @@
 //! and Gray, "Fast Algorithms for Convolutional Neural Networks" (2015).
 //!
 //! A tile of 4×4 results needs 6×6 inputs. Both are turned into 36 values each, which are multiplied one
-//! by one: 36 products of matrices, tiles × inputs and inputs × outputs. The weights are turned in the cache
-//! each time, as keeping them would take four times their memory.
+//! by one: 36 products of matrices, tiles × inputs and inputs × outputs. The weights are turned each
+//! time, as keeping them so would take four times the memory of single precision.
 //!
 //! All is done for sixteen channels at once, which lie beside each other: a picture as narrow as one tile
 //! fills the registers as well as a wide one.
@@ -25,7 +25,8 @@ use pictures::{Rectangle, Window, gather, rectangles, scatter};
 use products::{Factors, ROWS, product};
 use turns::{ALL, TILE, turn_back, turn_tiles, turn_weights};
 
-/// Turned inputs that are made at once, in values: they stay in the cache that threads share (6 MiB).
+/// Turned inputs that are made at once, in values: they stay in the cache that threads share (6 MiB), unless
+/// [`BLOCK`] tiles of very many inputs are more.
 const AT_ONCE: usize = 3 << 19;
 /// Some tiles of sixteen inputs, turned: 36 times [`ROWS`] tiles.
 const BAND: usize = ALL * ROWS;
@@ -70,6 +71,11 @@ impl Winograd {
         (self.rows.div_ceil(TILE), self.across.div_ceil(TILE))
     }
 
+    /// Sixteen inputs each.
+    fn groups(&self) -> usize {
+        self.inputs.div_ceil(LANES)
+    }
+
     /// Adds the convolution of `x` to `out`.
     pub(super) fn add(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
         let (down, across) = self.tiles();
@@ -77,13 +83,14 @@ impl Winograd {
         if tiles == 0 {
             return;
         }
-        let groups = self.inputs.div_ceil(LANES);
-        let at_once = (AT_ONCE / (groups * LANES * BAND)).max(BLOCK / ROWS) * ROWS;
-        // Parts of one size, and not a small one at the end.
-        let at_once = tiles.div_ceil(tiles.div_ceil(at_once)).next_multiple_of(ROWS);
-        for first in (0..tiles).step_by(at_once) {
-            let part = first..tiles.min(first + at_once);
-            with_scratch(part.len().div_ceil(ROWS) * groups * BAND, |turned| {
+        let at_once = (AT_ONCE / (self.groups() * LANES * BAND)).max(BLOCK / ROWS);
+        let bands = tiles.div_ceil(ROWS);
+        // As even as bands allow, and not a small one at the end.
+        let parts = bands.div_ceil(at_once);
+        for at in 0..parts {
+            let [begin, end] = [at, at + 1].map(|at| tiles.min(bands * at / parts * ROWS));
+            let part = begin..end;
+            with_scratch(part.len().div_ceil(ROWS) * self.groups() * BAND, |turned| {
                 self.turn_inputs(turned, x, &part);
                 self.multiply(out, turned, weight, &part);
             });
@@ -92,7 +99,7 @@ impl Winograd {
 
     /// Makes bands of some tiles, each of sixteen inputs.
     fn turn_inputs(&self, turned: &mut [Lanes], x: &[f32], part: &Range<usize>) {
-        let groups = self.inputs.div_ceil(LANES);
+        let groups = self.groups();
         let size = self.height * self.width;
         let bands = turned.par_chunks_exact_mut(BAND).with_min_len(least(BAND * LANES));
         bands.enumerate().for_each(|(at, to)| {
@@ -158,7 +165,7 @@ impl Winograd {
                 self.turn_kernels(weights, step, weight.part(task * size, (task + 1) * size));
                 for first in (0..part.len()).step_by(BLOCK) {
                     let block = part.start + first..part.end.min(part.start + first + BLOCK);
-                    let from = first / ROWS * self.inputs.div_ceil(LANES) * BAND;
+                    let from = first / ROWS * self.groups() * BAND;
                     self.add_block(&mut planes, &turned[from..], (weights, step), &block);
                 }
             });
@@ -193,7 +200,7 @@ impl Winograd {
         block: &Range<usize>,
     ) {
         let (inputs, outputs) = (self.inputs, planes.len() / self.pictures);
-        let groups = inputs.div_ceil(LANES);
+        let groups = self.groups();
         let step = apart(block.len());
         with_scratch(ALL * step + block.len() * TILE * TILE, |scratch| {
             let (products, pixels) = scratch.split_at_mut(ALL * step);

@@ -17,7 +17,7 @@ pub(super) const LANES: usize = 16;
 #[repr(transparent)]
 pub(super) struct Lanes(pub(super) [f32; LANES]);
 
-// SAFETY: they are an array of `f32`, and so is what they are made of.
+// SAFETY: they are an array of `f32`, of which zeros are values too.
 unsafe impl Zeroable for Lanes {}
 // SAFETY: as above; there is nothing between the values.
 unsafe impl Pod for Lanes {}

@@ -8,7 +8,7 @@ mod x86_64;
 
 use super::lanes::{LANES, Lanes};
 
-/// Tiles whose sums are in registers at once.
+/// Tiles of a band: as many as AVX-512 has registers for at once.
 pub(super) const ROWS: usize = 12;
 
 /// What one of the 36 products is made of.
@@ -50,7 +50,7 @@ fn plain_product(mut to: &mut [Lanes], mut factors: Factors<'_>) {
     }
 }
 
-/// The first `T` tiles, and how many these are: four fill the registers of ARM.
+/// The first `T` tiles, and how many these are: with their four weights they fit into the 32 registers of ARM.
 #[inline(always)]
 fn tile<const T: usize>(to: &mut [Lanes], Factors { turned, step, weights }: Factors<'_>) -> usize {
     let mut sums = [Lanes::ZERO; T];
