@@ -3,12 +3,12 @@
 
 mod job;
 mod rounded;
+mod winograd;
 
 use candle_core::{DType, Result, Tensor, bail};
 
 use super::elsewhere;
 use super::values::{pieces, planes_with, turned, with, with_values};
-use super::winograd;
 use crate::checkpoint::LoadError;
 use crate::compute::Precision;
 use crate::weights::Weights;

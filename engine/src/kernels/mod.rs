@@ -17,7 +17,6 @@ mod product;
 mod upsample;
 mod values;
 mod widen;
-mod winograd;
 
 pub(crate) use activation::Activation;
 pub(crate) use attention::{Mask, attention};

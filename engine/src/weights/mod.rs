@@ -108,7 +108,8 @@ impl Weights {
     }
 
     /// The weights and the bias that a layer keeps, where it computes: shared where they are known and
-    /// nothing is added to them, or made of [`get`](Self::get). `shape` is that of its weights: outputs, and all the rest.
+    /// nothing is added to them, or made of [`get`](Self::get). `shape` is that of its weights: outputs, and
+    /// all the rest.
     pub(crate) fn layer(
         &self,
         shape: (usize, usize),

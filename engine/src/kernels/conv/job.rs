@@ -9,7 +9,6 @@ use crate::compute::Precision;
 use crate::kernels::product::bf16::{PANEL, Rows};
 use crate::kernels::product::{Block, Matrix, ROWS};
 use crate::kernels::values::{Values, least, with_scratch};
-use crate::kernels::winograd::Winograd;
 
 /// Output pixels that one task takes, where there are many.
 pub(super) const PIXELS: usize = 8 * PANEL;
@@ -45,7 +44,7 @@ impl Job {
         precision: Precision,
     ) -> Result<()> {
         if self.patch.is_turned(self.inputs, self.outputs) {
-            self.turned().add(out, x, weight);
+            self.add_turned(out, x, weight);
             return Ok(());
         }
         let inner = self.inner();
@@ -90,13 +89,6 @@ impl Job {
         let out = out.chunks_exact_mut((outputs * pixels).max(1));
         let out = out.map(move |out| Block::new(out, outputs, pixels));
         out.zip(x.chunks_exact(from.max(1)))
-    }
-
-    /// The same with fewer multiplications.
-    fn turned(&self) -> Winograd {
-        let Self { patch, pictures, inputs, outputs, height, width, rows, across } = *self;
-        let padding = patch.padding;
-        Winograd { pictures, inputs, outputs, height, width, padding, rows, across }
     }
 
     /// A patch is a pixel.

@@ -19,7 +19,8 @@ use bytemuck::{cast_slice, cast_slice_mut};
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
-use super::values::{Values, least, turned, with_scratch};
+use super::job::Job;
+use crate::kernels::values::{Values, least, turned, with_scratch};
 use lanes::{LANES, Lanes};
 use pictures::{Rectangle, Window, gather, rectangles, scatter};
 use products::{Factors, ROWS, product};
@@ -50,22 +51,7 @@ pub(super) fn kept(kernels: &Tensor) -> Result<Tensor> {
     turned(&kernels.reshape((padded / LANES, LANES, inner))?)
 }
 
-/// A convolution of 3×3 with stride 1 of one batch.
-#[derive(Clone, Copy)]
-pub(super) struct Winograd {
-    pub(super) pictures: usize,
-    pub(super) inputs: usize,
-    pub(super) outputs: usize,
-    pub(super) height: usize,
-    pub(super) width: usize,
-    /// Zeros around the picture: as many rows and columns are before it.
-    pub(super) padding: usize,
-    /// Rows and columns of the result.
-    pub(super) rows: usize,
-    pub(super) across: usize,
-}
-
-impl Winograd {
+impl Job {
     /// Tiles of a picture, down and across.
     fn tiles(&self) -> (usize, usize) {
         (self.rows.div_ceil(TILE), self.across.div_ceil(TILE))
@@ -76,8 +62,8 @@ impl Winograd {
         self.inputs.div_ceil(LANES)
     }
 
-    /// Adds the convolution of `x` to `out`.
-    pub(super) fn add(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
+    /// Adds the convolution of `x` to `out`, with fewer multiplications.
+    pub(super) fn add_turned(&self, out: &mut [f32], x: &[f32], weight: Values<'_>) {
         let (down, across) = self.tiles();
         let tiles = self.pictures * down * across;
         if tiles == 0 {
@@ -128,8 +114,8 @@ impl Winograd {
     fn inputs_of(&self, tiles: Rectangle) -> Window {
         let inside = |first: usize, count: usize, length: usize| {
             let (begin, end) = (first * TILE, (first + count) * TILE + 2);
-            let within = |place: usize| place.saturating_sub(self.padding).min(length);
-            (within(begin)..within(end), self.padding.saturating_sub(begin))
+            let within = |place: usize| place.saturating_sub(self.patch.padding).min(length);
+            (within(begin)..within(end), self.patch.padding.saturating_sub(begin))
         };
         let (lines, above) = inside(tiles.row, tiles.rows, self.height);
         let (columns, before) = inside(tiles.column, tiles.columns, self.width);
